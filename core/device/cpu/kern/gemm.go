@@ -1,0 +1,83 @@
+package kern
+
+import "fmt"
+
+// Gemm is a matrix product C = op(A)·op(B), or C += op(A)·op(B), in float32 and row-major storage. op(A) is M×K and op(B) is K×N.
+type Gemm struct {
+	M, N, K        int
+	TransA, TransB bool // A is stored K×M, B is stored N×K
+	Accumulate     bool // add to C instead of overwriting it
+	A, B, C        []float32
+	LDA, LDB, LDC  int // elements from one stored row to the next
+	// Epilogue, if set, is called exactly once for every finished block of C, right after it was computed and while it is in the cache:
+	// rows [row0, row1), columns [col0, col1). Blocks cover C without overlap; their sizes and order are not determined, so what the
+	// epilogue computes for an element must not depend on the block. Calls run at the same time on different workers (GemmSerial: worker 0).
+	Epilogue func(worker, row0, row1, col0, col1 int)
+}
+
+// check panics if a slice cannot hold its matrix.
+func (g *Gemm) check() {
+	if g.M < 0 || g.N < 0 || g.K < 0 {
+		panic(fmt.Sprintf("kern: gemm of negative size %d×%d×%d", g.M, g.N, g.K))
+	}
+	operand := func(name string, s []float32, rows, cols, stride int, swapped bool) {
+		if swapped {
+			rows, cols = cols, rows
+		}
+		if rows == 0 || cols == 0 {
+			return
+		}
+		if stride < cols && rows > 1 || len(s) < (rows-1)*stride+cols {
+			panic(fmt.Sprintf("kern: gemm: %s of %d×%d with row stride %d does not fit %d elements", name, rows, cols, stride, len(s)))
+		}
+	}
+	operand("A", g.A, g.M, g.K, g.LDA, g.TransA)
+	operand("B", g.B, g.K, g.N, g.LDB, g.TransB)
+	operand("C", g.C, g.M, g.N, g.LDC, false)
+}
+
+// inlineWork is the number of multiply-adds below which waking other threads costs more than it gains.
+const inlineWork = 1 << 21
+
+// Gemm computes g on all threads of p. The bits of C depend on the level and on the operands' values and K, not on p, strides or transposes.
+func (t *Table) Gemm(p *Pool, g Gemm) {
+	if len(p.helpers) == 0 || g.M*g.N*g.K < inlineWork {
+		t.GemmSerial(p.Workspace(0), g)
+		return
+	}
+	g.check()
+	if g.M == 0 || g.N == 0 {
+		return
+	}
+	j := &p.gemm
+	j.start(t.tiles, g, p.Threads())
+	for j.nextChunk() {
+		if j.plan.packB {
+			p.ParallelFor(j.panels(), j.packPanel)
+		}
+		p.ParallelFor(j.blocks(), j.runBlock)
+	}
+	j.finish()
+}
+
+// GemmSerial computes g on the calling thread alone with scratch memory ws; the same bits as Gemm.
+func (t *Table) GemmSerial(ws *Workspace, g Gemm) {
+	g.check()
+	if g.M == 0 || g.N == 0 {
+		return
+	}
+	j := &ws.gemm
+	j.scratch = ws
+	j.start(t.tiles, g, 1)
+	for j.nextChunk() {
+		if j.plan.packB {
+			for panel := range j.panels() {
+				j.pack(panel)
+			}
+		}
+		for block := range j.blocks() {
+			j.block(block, 0, ws)
+		}
+	}
+	j.finish()
+}

@@ -1,0 +1,133 @@
+package kern
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// forEachLevel runs a test with the table of each level that this machine has.
+func forEachLevel(t *testing.T, test func(t *testing.T, table *Table)) {
+	t.Helper()
+	for _, level := range Levels() {
+		table, err := For(level)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(level.String(), func(t *testing.T) { test(t, table) })
+	}
+}
+
+func randomFloats(r *rand.Rand, n int) []float32 {
+	s := make([]float32, n)
+	for i := range s {
+		s[i] = float32(r.NormFloat64())
+	}
+	return s
+}
+
+// product is a random product whose C has a guard zone behind it and between its rows.
+type product struct {
+	Gemm
+	before []float32 // C before the product
+}
+
+func randomProduct(r *rand.Rand, m, n, k int, transA, transB, accumulate bool, slack int) *product {
+	g := Gemm{M: m, N: n, K: k, TransA: transA, TransB: transB, Accumulate: accumulate}
+	matrix := func(rows, cols int, swapped bool) ([]float32, int) {
+		if swapped {
+			rows, cols = cols, rows
+		}
+		stride := cols + r.IntN(slack+1)
+		return randomFloats(r, rows*stride+slack), stride
+	}
+	g.A, g.LDA = matrix(m, k, transA)
+	g.B, g.LDB = matrix(k, n, transB)
+	g.C, g.LDC = matrix(m, n, false)
+	return &product{g, append([]float32(nil), g.C...)}
+}
+
+// wrong compares C with a float64 sum. The error of K rounded multiply-adds is at most (K+2)·2^-24·sum|a·b| (Higham, 3.1).
+func (p *product) wrong() error {
+	at := func(s []float32, stride, i, j int, swapped bool) float64 {
+		if swapped {
+			i, j = j, i
+		}
+		return float64(s[i*stride+j])
+	}
+	seen := make([]bool, len(p.C))
+	for i := range p.M {
+		for j := range p.N {
+			at0 := i*p.LDC + j
+			seen[at0] = true
+			var want, size float64
+			if p.Accumulate {
+				want = float64(p.before[at0])
+				size = math.Abs(want)
+			}
+			for k := range p.K {
+				x := at(p.A, p.LDA, i, k, p.TransA) * at(p.B, p.LDB, k, j, p.TransB)
+				want += x
+				size += math.Abs(x)
+			}
+			if got := float64(p.C[at0]); !(math.Abs(got-want) <= float64(p.K+2)*0x1p-24*size) {
+				return fmt.Errorf("C[%d,%d] = %g, want %g", i, j, got, want)
+			}
+		}
+	}
+	for i := range p.C {
+		if !seen[i] && p.C[i] != p.before[i] {
+			return fmt.Errorf("element %d outside of C was written", i)
+		}
+	}
+	return nil
+}
+
+func TestGemmMatchesReference(t *testing.T) {
+	sizes := []int{1, 2, 3, 5, 7, 12, 13, 17, 31, 33, 63, 65, 100, 127, 257}
+	forEachLevel(t, func(t *testing.T, table *Table) {
+		pool := NewPool(2)
+		defer pool.Close()
+		r := rand.New(rand.NewPCG(1, 2))
+		pick := func() int { return sizes[r.IntN(len(sizes))] }
+		for i := range 400 {
+			p := randomProduct(r, pick(), pick(), pick(), i&1 != 0, i&2 != 0, i&4 != 0, i%7)
+			if i&8 == 0 {
+				table.Gemm(pool, p.Gemm)
+			} else {
+				table.GemmSerial(pool.Workspace(1), p.Gemm)
+			}
+			if err := p.wrong(); err != nil {
+				t.Fatalf("%d×%d×%d transA %v transB %v accumulate %v strides %d %d %d: %v",
+					p.M, p.N, p.K, p.TransA, p.TransB, p.Accumulate, p.LDA, p.LDB, p.LDC, err)
+			}
+		}
+	})
+}
+
+func BenchmarkGemm(b *testing.B) {
+	shapes := [][3]int{{4096, 256, 1024}, {4096, 1024, 256}, {256, 1024, 4096}, {128, 128, 64}, {128, 64, 128}, {614, 4096, 256}}
+	for _, level := range Levels() {
+		table, err := For(level)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, shape := range shapes {
+			for _, layout := range []string{"NN", "NT", "TN"} {
+				for threads := 1; threads <= 2; threads++ {
+					b.Run(fmt.Sprintf("%s/%dx%dx%d/%s/threads=%d", level, shape[0], shape[1], shape[2], layout, threads), func(b *testing.B) {
+						pool := NewPool(threads)
+						defer pool.Close()
+						r := rand.New(rand.NewPCG(1, 2))
+						p := randomProduct(r, shape[0], shape[1], shape[2], layout[0] == 'T', layout[1] == 'T', false, 0)
+						for b.Loop() {
+							table.Gemm(pool, p.Gemm)
+						}
+						b.ReportMetric(2*float64(p.M)*float64(p.N)*float64(p.K)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+					})
+				}
+			}
+		}
+	}
+}
