@@ -109,7 +109,7 @@ func mix32(x uint32) uint32 {
 	return x ^ x>>16
 }
 
-func genericAdamW(w, g, m, v []float32, c AdamW) {
+func genericAdamW(w, g, m, v []float32, c *AdamW) {
 	g, m, v = g[:len(w)], m[:len(w)], v[:len(w)]
 	for i := range w {
 		grad := c.GradScale * g[i]

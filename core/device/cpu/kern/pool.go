@@ -44,7 +44,9 @@ type TaskPanic struct {
 }
 
 // Error describes the panic and where it happened.
-func (p *TaskPanic) Error() string { return fmt.Sprintf("kern: panic in a task: %v\n%s", p.Value, p.Stack) }
+func (p *TaskPanic) Error() string {
+	return fmt.Sprintf("kern: panic in a task: %v\n%s", p.Value, p.Stack)
+}
 
 // Unwrap gives the panic value if it was an error.
 func (p *TaskPanic) Unwrap() error {

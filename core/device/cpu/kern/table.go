@@ -53,7 +53,7 @@ type Table struct {
 	NormParamGrad func(dgamma, dbeta, dy, x []float32, mean, rstd float32)
 
 	// AdamW updates weights w and moments m, v by gradient g.
-	AdamW func(w, g, m, v []float32, c AdamW)
+	AdamW func(w, g, m, v []float32, c *AdamW)
 }
 
 // For returns the kernels of a level. It reports a level that this machine cannot run.
