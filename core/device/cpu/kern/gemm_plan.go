@@ -27,7 +27,7 @@ func makePlan(s *tileSet, g *Gemm, threads int) plan {
 	p := plan{
 		kc:    balanced(g.K, stepK, 1),
 		packA: s.alwaysPack || g.TransA && g.N >= packColumns,
-		packB: s.alwaysPack || g.TransB || g.M >= packRows,
+		packB: g.K > 0 && (s.alwaysPack || g.TransB || g.M >= packRows),
 	}
 	p.mc = balanced(g.M, blockRows, s.rows)
 	p.nc = balanced(g.N, blockColumns, s.columns)

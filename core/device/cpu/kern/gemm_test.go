@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 )
 
@@ -101,6 +102,117 @@ func TestGemmMatchesReference(t *testing.T) {
 			if err := p.wrong(); err != nil {
 				t.Fatalf("%d×%d×%d transA %v transB %v accumulate %v strides %d %d %d: %v",
 					p.M, p.N, p.K, p.TransA, p.TransB, p.Accumulate, p.LDA, p.LDB, p.LDC, err)
+			}
+		}
+	})
+}
+
+// Shapes of attention heads, vectors, empty sums, and each size of edge tile.
+func TestGemmSmallShapes(t *testing.T) {
+	forEachLevel(t, func(t *testing.T, table *Table) {
+		var ws Workspace
+		r := rand.New(rand.NewPCG(3, 4))
+		for m := range 15 {
+			for n := range 36 {
+				for _, k := range []int{0, 1, 3, 32} {
+					for layout := range 8 {
+						p := randomProduct(r, m, n, k, layout&1 != 0, layout&2 != 0, layout&4 != 0, 2)
+						table.GemmSerial(&ws, p.Gemm)
+						if err := p.wrong(); err != nil {
+							t.Fatalf("%d×%d×%d layout %d: %v", m, n, k, layout, err)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// The epilogue must come once per element, and after all of K: it adds 1000 to C, which a later pass over C would keep and an
+// earlier one lose.
+func TestGemmEpilogueSeesEachElementOnce(t *testing.T) {
+	forEachLevel(t, func(t *testing.T, table *Table) {
+		pool := NewPool(3)
+		defer pool.Close()
+		r := rand.New(rand.NewPCG(5, 6))
+		for _, shape := range [][3]int{{1, 1, 0}, {1, 1, 1}, {31, 77, 5}, {300, 513, 64}, {150, 1100, 1030}} {
+			p := randomProduct(r, shape[0], shape[1], shape[2], false, true, false, 3)
+			visits := make([]atomic.Int32, p.M*p.N)
+			g := p.Gemm
+			g.Epilogue = func(_, row0, row1, col0, col1 int) {
+				for i := row0; i < row1; i++ {
+					for j := col0; j < col1; j++ {
+						visits[i*p.N+j].Add(1)
+						g.C[i*g.LDC+j] += 1000
+					}
+				}
+			}
+			table.Gemm(pool, g)
+			for i := range visits {
+				if v := visits[i].Load(); v != 1 {
+					t.Fatalf("%v: element %d was visited %d times", shape, i, v)
+				}
+			}
+			for i := range p.M {
+				for j := range p.N {
+					p.C[i*p.LDC+j] -= 1000
+				}
+			}
+			for i := range p.M {
+				for j := range p.N {
+					want := 0.0
+					for k := range p.K {
+						want += float64(p.A[i*p.LDA+k]) * float64(p.B[j*p.LDB+k])
+					}
+					if got := float64(p.C[i*p.LDC+j]); math.Abs(got-want) > 1e-3+1e-5*float64(p.K) {
+						t.Fatalf("%v: C[%d,%d] = %g, want %g: the epilogue ran too early", shape, i, j, got, want)
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestGemmRefusesShortOperands(t *testing.T) {
+	table, err := For(Generic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := Gemm{M: 3, N: 4, K: 5, A: make([]float32, 15), LDA: 5, B: make([]float32, 20), LDB: 4, C: make([]float32, 12), LDC: 4}
+	for name, spoil := range map[string]func(*Gemm){
+		"short A":       func(g *Gemm) { g.A = g.A[:14] },
+		"short B":       func(g *Gemm) { g.B = g.B[:19] },
+		"short C":       func(g *Gemm) { g.C = g.C[:11] },
+		"narrow stride": func(g *Gemm) { g.LDB = 3 },
+		"negative size": func(g *Gemm) { g.K = -1 },
+	} {
+		g := good
+		spoil(&g)
+		if catch(func() { table.GemmSerial(new(Workspace), g) }) == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	table.GemmSerial(new(Workspace), good)
+}
+
+func FuzzGemm(f *testing.F) {
+	f.Add(uint64(1), uint16(12), uint16(32), uint16(64), uint8(0))
+	f.Add(uint64(2), uint16(145), uint16(513), uint16(257), uint8(7))
+	f.Add(uint64(3), uint16(1), uint16(1), uint16(0), uint8(5))
+	pool := NewPool(2)
+	f.Cleanup(pool.Close)
+	f.Fuzz(func(t *testing.T, seed uint64, m, n, k uint16, layout uint8) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		p := randomProduct(r, int(m)%600, int(n)%600, int(k)%300, layout&1 != 0, layout&2 != 0, layout&4 != 0, int(layout>>3))
+		for _, level := range Levels() {
+			table, err := For(level)
+			if err != nil {
+				t.Fatal(err)
+			}
+			copy(p.C, p.before)
+			table.Gemm(pool, p.Gemm)
+			if err := p.wrong(); err != nil {
+				t.Fatalf("%s: %d×%d×%d layout %d: %v", level, p.M, p.N, p.K, layout, err)
 			}
 		}
 	})

@@ -34,6 +34,8 @@ type tileSet struct {
 	// full does stacks of rows×columns; edge[r-1][v-1] those of r rows and v vectors of columns, of which the last may be partial.
 	full tileKernel
 	edge [][]tileKernel
+	// peak runs rounds of rows·columns independent multiply-adds without touching memory.
+	peak func(rounds int)
 	// transpose writes dst[k·width + j] = src[j·stride + k] for j < columns and k < steps.
 	transpose func(dst []float32, width int, src []float32, stride, columns, steps int)
 }

@@ -4,9 +4,18 @@ package kern
 var laneMask = [16]int32{-1, -1, -1, -1, -1, -1, -1, -1}
 
 func avx512Tiles() *tileSet {
-	return &tileSet{rows: 12, columns: 32, vector: 16, full: tileAVX512, edge: edgesAVX512, transpose: genericTranspose}
+	return &tileSet{rows: 12, columns: 32, vector: 16, full: tileAVX512, edge: edgesAVX512, peak: peakAVX512, transpose: strips(transposeAVX512, 16)}
 }
 
 func avx2Tiles() *tileSet {
-	return &tileSet{rows: 6, columns: 16, vector: 8, full: tileAVX2, edge: edgesAVX2, transpose: genericTranspose}
+	return &tileSet{rows: 6, columns: 16, vector: 8, full: tileAVX2, edge: edgesAVX2, peak: peakAVX2, transpose: strips(transposeAVX2, 8)}
+}
+
+// strips makes a transpose of any number of columns from one of up to a vector of columns.
+func strips(f func(dst *float32, width int, src *float32, stride, columns, steps int), vector int) func([]float32, int, []float32, int, int, int) {
+	return func(dst []float32, width int, src []float32, stride, columns, steps int) {
+		for j := 0; j < columns; j += vector {
+			f(&dst[j], 4*width, &src[j*stride], 4*stride, min(vector, columns-j), steps)
+		}
+	}
 }

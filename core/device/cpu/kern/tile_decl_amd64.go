@@ -6,6 +6,9 @@ package kern
 func tileAVX512(t *tile)
 
 //go:noescape
+func peakAVX512(rounds int)
+
+//go:noescape
 func edgeAVX512_1x1(t *tile)
 
 //go:noescape
@@ -94,6 +97,9 @@ var edgesAVX512 = [][]tileKernel{
 
 //go:noescape
 func tileAVX2(t *tile)
+
+//go:noescape
+func peakAVX2(rounds int)
 
 //go:noescape
 func edgeAVX2_1x1(t *tile)

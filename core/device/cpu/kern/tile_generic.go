@@ -14,6 +14,7 @@ func genericTiles() *tileSet {
 		rows: genericRows, columns: genericColumns, vector: genericColumns,
 		alwaysPack: true,
 		full:       func(t *tile) { genericTile(t, genericRows, genericColumns) },
+		peak:       genericPeak,
 		transpose:  genericTranspose,
 	}
 	for r := 1; r <= genericRows; r++ {
@@ -58,6 +59,17 @@ func genericSums(a, b []float32) [genericRows * genericColumns]float32 {
 		a, b = a[genericRows:], b[genericColumns:]
 	}
 	return [...]float32{s00, s01, s10, s11, s20, s21, s30, s31}
+}
+
+// genericPeak sums in runs that stay in the first-level cache: portable code cannot promise to stay in registers.
+func genericPeak(rounds int) {
+	const run = 256
+	var a [run * genericRows]float32
+	var b [run * genericColumns]float32
+	for ; rounds > 0; rounds -= run {
+		n := min(run, rounds)
+		b[0] += genericSums(a[:n*genericRows], b[:n*genericColumns])[0]
+	}
 }
 
 func genericTranspose(dst []float32, width int, src []float32, stride, columns, steps int) {

@@ -132,6 +132,11 @@ func normParamGradAVX512(dgamma *float32, dbeta *float32, dy *float32, x *float3
 //go:noescape
 func adamWAVX512(w *float32, dw *float32, m *float32, v *float32, c *AdamW, n int)
 
+// transposeAVX512 is dst[k·width+j] = src[j·stride+k] for j < columns <= 16 and k < steps; width and stride in bytes.
+//
+//go:noescape
+func transposeAVX512(dst *float32, width int, src *float32, stride, columns, steps int)
+
 // expAVX2 is e^x.
 //
 //go:noescape
@@ -261,3 +266,8 @@ func normParamGradAVX2(dgamma *float32, dbeta *float32, dy *float32, x *float32,
 //
 //go:noescape
 func adamWAVX2(w *float32, dw *float32, m *float32, v *float32, c *AdamW, n int)
+
+// transposeAVX2 is dst[k·width+j] = src[j·stride+k] for j < columns <= 8 and k < steps; width and stride in bytes.
+//
+//go:noescape
+func transposeAVX2(dst *float32, width int, src *float32, stride, columns, steps int)

@@ -194,6 +194,25 @@ func (g *gen) finish() {
 	}
 }
 
+// peak emits a loop that does nothing but the tile's FMAs, independent of each other and without memory: the most that a tile can reach.
+func (g *gen) peak() {
+	name := "peak" + g.name
+	fmt.Fprintf(g, "\n// func %s(rounds int)\nTEXT ·%s(SB), NOSPLIT, $0-8\n", name, name)
+	g.op("MOVQ rounds+0(FP), CX")
+	for i := range g.rows*2 + 2 {
+		g.zero(fmt.Sprintf("%s%d", g.reg, i))
+	}
+	g.op("PCALIGN $32")
+	g.WriteString("round:\n")
+	for i := range g.rows * 2 {
+		g.op("VFMADD231PS %s, %s, %s%d", g.b(0), g.b(1), g.reg, i)
+	}
+	g.op("DECQ CX")
+	g.op("JNZ round")
+	g.op("VZEROUPPER")
+	g.op("RET")
+}
+
 // tiles writes all tiles of the instruction sets, their declarations and the tables of edge tiles.
 func tiles(decl *bytes.Buffer) map[string][]byte {
 	files := map[string][]byte{}
@@ -208,6 +227,8 @@ func tiles(decl *bytes.Buffer) map[string][]byte {
 		g.nrows, g.nvecs, g.partial = set.rows, 2, false
 		g.function()
 		declare()
+		g.peak()
+		fmt.Fprintf(decl, "//go:noescape\nfunc peak%s(rounds int)\n\n", set.name)
 		g.partial = true
 		for g.nrows = 1; g.nrows <= set.rows; g.nrows++ {
 			table.WriteString("{")

@@ -292,7 +292,7 @@ func vectors(decl *bytes.Buffer) map[string][]byte {
 		v := &vec{decl: decl, suffix: set.name, reg: set.reg, width: set.bytes / 4, symbols: symbols}
 		v.WriteString(header + "#include \"go_asm.h\"\n#include \"textflag.h\"\n")
 		for _, emit := range []func(){
-			v.expKernel, v.erf, v.tanh, v.gelu, v.geluGrad, v.dropout, v.maps, v.reductions, v.norms, v.adamW,
+			v.expKernel, v.erf, v.tanh, v.gelu, v.geluGrad, v.dropout, v.maps, v.reductions, v.norms, v.adamW, v.transpose,
 		} {
 			emit()
 		}
