@@ -77,8 +77,8 @@ tail:
 	VMULPS Y1, Y2, Y2
 	VMASKMOVPS Y2, Y15, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func erfAVX2(dst *float32, src *float32, n int)
 TEXT ·erfAVX2(SB), NOSPLIT, $0-24
@@ -214,8 +214,8 @@ tail:
 	VORPS Y0, Y5, Y5
 	VMASKMOVPS Y5, Y15, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func tanhAVX2(dst *float32, src *float32, n int)
 TEXT ·tanhAVX2(SB), NOSPLIT, $0-24
@@ -290,8 +290,8 @@ tail:
 	VORPS Y0, Y3, Y3
 	VMASKMOVPS Y3, Y15, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func geluAVX2(dst *float32, src *float32, n int)
 TEXT ·geluAVX2(SB), NOSPLIT, $0-24
@@ -413,8 +413,8 @@ tail:
 	VFNMADD231PS Y2, Y1, Y0
 	VMASKMOVPS Y0, Y15, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func geluGradAVX2(dst *float32, a *float32, b *float32, n int)
 TEXT ·geluGradAVX2(SB), NOSPLIT, $0-32
@@ -549,8 +549,8 @@ tail:
 	VMULPS Y5, Y4, Y4
 	VMASKMOVPS Y4, Y15, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func dropoutAVX2(dst *float32, src *float32, n int, low uint32, high uint32, base uint32, threshold uint32, by float32)
 TEXT ·dropoutAVX2(SB), NOSPLIT, $0-44
@@ -629,8 +629,8 @@ tail:
 	VANDPS Y1, Y2, Y2
 	VMASKMOVPS Y2, Y15, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func addAVX2(dst *float32, a *float32, b *float32, n int)
 TEXT ·addAVX2(SB), NOSPLIT, $0-32
@@ -664,8 +664,8 @@ tail:
 	VADDPS Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func mulAVX2(dst *float32, a *float32, b *float32, n int)
 TEXT ·mulAVX2(SB), NOSPLIT, $0-32
@@ -699,8 +699,8 @@ tail:
 	VMULPS Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func mulAddAVX2(dst *float32, a *float32, b *float32, n int)
 TEXT ·mulAddAVX2(SB), NOSPLIT, $0-32
@@ -736,8 +736,8 @@ tail:
 	VFMADD213PS Y2, Y1, Y0
 	VMASKMOVPS Y0, Y15, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func tanhGradAVX2(dst *float32, a *float32, b *float32, n int)
 TEXT ·tanhGradAVX2(SB), NOSPLIT, $0-32
@@ -773,8 +773,8 @@ tail:
 	VMULPS Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func scaleAVX2(dst *float32, src *float32, n int, by float32)
 TEXT ·scaleAVX2(SB), NOSPLIT, $0-28
@@ -805,8 +805,8 @@ tail:
 	VMULPS Y13, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func axpyAVX2(dst *float32, src *float32, n int, by float32)
 TEXT ·axpyAVX2(SB), NOSPLIT, $0-28
@@ -839,8 +839,8 @@ tail:
 	VFMADD213PS Y1, Y13, Y0
 	VMASKMOVPS Y0, Y15, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func softmaxGradAVX2(ds *float32, p *float32, dp *float32, n int, mean float32, scale float32)
 TEXT ·softmaxGradAVX2(SB), NOSPLIT, $0-40
@@ -879,8 +879,8 @@ tail:
 	VMULPS Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func sumAVX2(x *float32, n int) (sum float32)
 TEXT ·sumAVX2(SB), NOSPLIT, $0-20
@@ -938,8 +938,8 @@ done:
 	VMOVSHDUP X0, X8
 	VADDPS X8, X0, X0
 	VMOVSS X0, sum+16(FP)
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func dotAVX2(a *float32, b *float32, n int) (sum float32)
 TEXT ·dotAVX2(SB), NOSPLIT, $0-28
@@ -1004,8 +1004,8 @@ done:
 	VMOVSHDUP X0, X8
 	VADDPS X8, X0, X0
 	VMOVSS X0, sum+24(FP)
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func deviationAVX2(x *float32, n int, mean float32) (sum float32)
 TEXT ·deviationAVX2(SB), NOSPLIT, $0-28
@@ -1071,8 +1071,8 @@ done:
 	VMOVSHDUP X0, X8
 	VADDPS X8, X0, X0
 	VMOVSS X0, sum+24(FP)
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func largestAVX2(x *float32, n int) (result float32)
 TEXT ·largestAVX2(SB), NOSPLIT, $0-20
@@ -1132,8 +1132,8 @@ done:
 	VMOVSHDUP X0, X8
 	VMAXPS X8, X0, X0
 	VMOVSS X0, result+16(FP)
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func sumSquaresAVX2(x *float32, n int) (sum float64)
 TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-24
@@ -1213,8 +1213,8 @@ done:
 	VUNPCKHPD X0, X0, X8
 	VADDPD X8, X0, X0
 	VMOVSD X0, sum+16(FP)
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func sumExpAVX2(x *float32, n int, shift float32) (sum float32)
 TEXT ·sumExpAVX2(SB), NOSPLIT, $0-28
@@ -1301,8 +1301,8 @@ done:
 	VMOVSHDUP X4, X5
 	VADDPS X5, X4, X4
 	VMOVSS X4, sum+24(FP)
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func softmaxExpAVX2(dst *float32, src *float32, n int, largest float32, scale float32) (sum float32)
 TEXT ·softmaxExpAVX2(SB), NOSPLIT, $0-36
@@ -1395,8 +1395,8 @@ done:
 	VMOVSHDUP X4, X5
 	VADDPS X5, X4, X4
 	VMOVSS X4, sum+32(FP)
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func firstNonFiniteAVX2(x *float32, n int) (index int)
 TEXT ·firstNonFiniteAVX2(SB), NOSPLIT, $0-24
@@ -1439,8 +1439,8 @@ found:
 	ADDQ R12, AX
 out:
 	MOVQ AX, index+16(FP)
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func normalizeAVX2(dst *float32, x *float32, gamma *float32, beta *float32, n int, mean float32, rstd float32)
 TEXT ·normalizeAVX2(SB), NOSPLIT, $0-48
@@ -1482,8 +1482,8 @@ tail:
 	VFMADD213PS Y2, Y1, Y0
 	VMASKMOVPS Y0, Y15, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func normSumsAVX2(dy *float32, x *float32, gamma *float32, n int, mean float32, rstd float32) (sumU float32, sumUX float32)
 TEXT ·normSumsAVX2(SB), NOSPLIT, $0-48
@@ -1542,8 +1542,8 @@ done:
 	VADDPS X6, X5, X5
 	VMOVSS X4, sumU+40(FP)
 	VMOVSS X5, sumUX+44(FP)
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func normGradAVX2(dx *float32, dy *float32, x *float32, gamma *float32, n int, mean float32, rstd float32, meanU float32, meanUX float32)
 TEXT ·normGradAVX2(SB), NOSPLIT, $0-56
@@ -1591,8 +1591,8 @@ tail:
 	VMULPS Y13, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func normParamGradAVX2(dgamma *float32, dbeta *float32, dy *float32, x *float32, n int, mean float32, rstd float32)
 TEXT ·normParamGradAVX2(SB), NOSPLIT, $0-48
@@ -1640,8 +1640,8 @@ tail:
 	VADDPS Y0, Y3, Y3
 	VMASKMOVPS Y3, Y15, (SI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func adamWAVX2(w *float32, dw *float32, m *float32, v *float32, c *AdamW, n int)
 TEXT ·adamWAVX2(SB), NOSPLIT, $0-48
@@ -1713,8 +1713,8 @@ tail:
 	VFMSUB213PS Y2, Y10, Y0
 	VMASKMOVPS Y0, Y15, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func transposeAVX2(dst *float32, width int, src *float32, stride, columns, steps int)
 TEXT ·transposeAVX2(SB), NOSPLIT, $0-48
@@ -1828,5 +1828,5 @@ stored:
 	ADDQ $32, BX
 	SUBQ $8, DX
 	JGT block
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET

@@ -60,8 +60,8 @@ tail:
 	VSCALEFPS Z1, Z2, Z2
 	VMOVUPS Z2, K1, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func erfAVX512(dst *float32, src *float32, n int)
 TEXT ·erfAVX512(SB), NOSPLIT, $0-24
@@ -180,8 +180,8 @@ tail:
 	VORPS Z0, Z5, Z5
 	VMOVUPS Z5, K1, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func tanhAVX512(dst *float32, src *float32, n int)
 TEXT ·tanhAVX512(SB), NOSPLIT, $0-24
@@ -255,8 +255,8 @@ tail:
 	VORPS Z0, Z3, Z3
 	VMOVUPS Z3, K1, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func geluAVX512(dst *float32, src *float32, n int)
 TEXT ·geluAVX512(SB), NOSPLIT, $0-24
@@ -361,8 +361,8 @@ tail:
 	VFNMADD231PS Z2, Z1, Z0
 	VMOVUPS Z0, K1, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func geluGradAVX512(dst *float32, a *float32, b *float32, n int)
 TEXT ·geluGradAVX512(SB), NOSPLIT, $0-32
@@ -482,8 +482,8 @@ tail:
 	VMULPS Z5, Z4, Z4
 	VMOVUPS Z4, K1, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func dropoutAVX512(dst *float32, src *float32, n int, low uint32, high uint32, base uint32, threshold uint32, by float32)
 TEXT ·dropoutAVX512(SB), NOSPLIT, $0-44
@@ -557,8 +557,8 @@ tail:
 	VMULPS.Z Z12, Z2, K2, Z2
 	VMOVUPS Z2, K1, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func addAVX512(dst *float32, a *float32, b *float32, n int)
 TEXT ·addAVX512(SB), NOSPLIT, $0-32
@@ -591,8 +591,8 @@ tail:
 	VADDPS Z1, Z0, Z0
 	VMOVUPS Z0, K1, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func mulAVX512(dst *float32, a *float32, b *float32, n int)
 TEXT ·mulAVX512(SB), NOSPLIT, $0-32
@@ -625,8 +625,8 @@ tail:
 	VMULPS Z1, Z0, Z0
 	VMOVUPS Z0, K1, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func mulAddAVX512(dst *float32, a *float32, b *float32, n int)
 TEXT ·mulAddAVX512(SB), NOSPLIT, $0-32
@@ -661,8 +661,8 @@ tail:
 	VFMADD213PS Z2, Z1, Z0
 	VMOVUPS Z0, K1, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func tanhGradAVX512(dst *float32, a *float32, b *float32, n int)
 TEXT ·tanhGradAVX512(SB), NOSPLIT, $0-32
@@ -697,8 +697,8 @@ tail:
 	VMULPS Z1, Z0, Z0
 	VMOVUPS Z0, K1, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func scaleAVX512(dst *float32, src *float32, n int, by float32)
 TEXT ·scaleAVX512(SB), NOSPLIT, $0-28
@@ -728,8 +728,8 @@ tail:
 	VMULPS Z13, Z0, Z0
 	VMOVUPS Z0, K1, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func axpyAVX512(dst *float32, src *float32, n int, by float32)
 TEXT ·axpyAVX512(SB), NOSPLIT, $0-28
@@ -761,8 +761,8 @@ tail:
 	VFMADD213PS Z1, Z13, Z0
 	VMOVUPS Z0, K1, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func softmaxGradAVX512(ds *float32, p *float32, dp *float32, n int, mean float32, scale float32)
 TEXT ·softmaxGradAVX512(SB), NOSPLIT, $0-40
@@ -800,8 +800,8 @@ tail:
 	VMULPS Z1, Z0, Z0
 	VMOVUPS Z0, K1, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func sumAVX512(x *float32, n int) (sum float32)
 TEXT ·sumAVX512(SB), NOSPLIT, $0-20
@@ -860,8 +860,8 @@ done:
 	VMOVSHDUP X0, X8
 	VADDPS X8, X0, X0
 	VMOVSS X0, sum+16(FP)
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func dotAVX512(a *float32, b *float32, n int) (sum float32)
 TEXT ·dotAVX512(SB), NOSPLIT, $0-28
@@ -927,8 +927,8 @@ done:
 	VMOVSHDUP X0, X8
 	VADDPS X8, X0, X0
 	VMOVSS X0, sum+24(FP)
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func deviationAVX512(x *float32, n int, mean float32) (sum float32)
 TEXT ·deviationAVX512(SB), NOSPLIT, $0-28
@@ -995,8 +995,8 @@ done:
 	VMOVSHDUP X0, X8
 	VADDPS X8, X0, X0
 	VMOVSS X0, sum+24(FP)
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func largestAVX512(x *float32, n int) (result float32)
 TEXT ·largestAVX512(SB), NOSPLIT, $0-20
@@ -1056,8 +1056,8 @@ done:
 	VMOVSHDUP X0, X8
 	VMAXPS X8, X0, X0
 	VMOVSS X0, result+16(FP)
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func sumSquaresAVX512(x *float32, n int) (sum float64)
 TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-24
@@ -1138,8 +1138,8 @@ done:
 	VUNPCKHPD X0, X0, X8
 	VADDPD X8, X0, X0
 	VMOVSD X0, sum+16(FP)
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func sumExpAVX512(x *float32, n int, shift float32) (sum float32)
 TEXT ·sumExpAVX512(SB), NOSPLIT, $0-28
@@ -1211,8 +1211,8 @@ done:
 	VMOVSHDUP X4, X5
 	VADDPS X5, X4, X4
 	VMOVSS X4, sum+24(FP)
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func softmaxExpAVX512(dst *float32, src *float32, n int, largest float32, scale float32) (sum float32)
 TEXT ·softmaxExpAVX512(SB), NOSPLIT, $0-36
@@ -1290,8 +1290,8 @@ done:
 	VMOVSHDUP X4, X5
 	VADDPS X5, X4, X4
 	VMOVSS X4, sum+32(FP)
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func firstNonFiniteAVX512(x *float32, n int) (index int)
 TEXT ·firstNonFiniteAVX512(SB), NOSPLIT, $0-24
@@ -1333,8 +1333,8 @@ found:
 	ADDQ R12, AX
 out:
 	MOVQ AX, index+16(FP)
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func normalizeAVX512(dst *float32, x *float32, gamma *float32, beta *float32, n int, mean float32, rstd float32)
 TEXT ·normalizeAVX512(SB), NOSPLIT, $0-48
@@ -1375,8 +1375,8 @@ tail:
 	VFMADD213PS Z2, Z1, Z0
 	VMOVUPS Z0, K1, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func normSumsAVX512(dy *float32, x *float32, gamma *float32, n int, mean float32, rstd float32) (sumU float32, sumUX float32)
 TEXT ·normSumsAVX512(SB), NOSPLIT, $0-48
@@ -1438,8 +1438,8 @@ done:
 	VADDPS X6, X5, X5
 	VMOVSS X4, sumU+40(FP)
 	VMOVSS X5, sumUX+44(FP)
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func normGradAVX512(dx *float32, dy *float32, x *float32, gamma *float32, n int, mean float32, rstd float32, meanU float32, meanUX float32)
 TEXT ·normGradAVX512(SB), NOSPLIT, $0-56
@@ -1486,8 +1486,8 @@ tail:
 	VMULPS Z13, Z0, Z0
 	VMOVUPS Z0, K1, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func normParamGradAVX512(dgamma *float32, dbeta *float32, dy *float32, x *float32, n int, mean float32, rstd float32)
 TEXT ·normParamGradAVX512(SB), NOSPLIT, $0-48
@@ -1534,8 +1534,8 @@ tail:
 	VADDPS Z0, Z3, Z3
 	VMOVUPS Z3, K1, (SI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func adamWAVX512(w *float32, dw *float32, m *float32, v *float32, c *AdamW, n int)
 TEXT ·adamWAVX512(SB), NOSPLIT, $0-48
@@ -1606,8 +1606,8 @@ tail:
 	VFMSUB213PS Z2, Z10, Z0
 	VMOVUPS Z0, K1, (DI)(AX*4)
 done:
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET
 
 // func transposeAVX512(dst *float32, width int, src *float32, stride, columns, steps int)
 TEXT ·transposeAVX512(SB), NOSPLIT, $0-48
@@ -1827,5 +1827,5 @@ stored:
 	ADDQ $64, BX
 	SUBQ $16, DX
 	JGT block
-	VZEROUPPER 
-	RET 
+	VZEROUPPER
+	RET

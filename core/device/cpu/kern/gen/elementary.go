@@ -163,7 +163,7 @@ func (v *vec) erf() {
 			v.copySign(0, 5)
 			v.store(5, "DI")
 		})
-		v.ret(nil)
+		v.ret()
 	})
 }
 
@@ -197,7 +197,7 @@ func (v *vec) expKernel() {
 			v.exp(0, 1, 2, 3)
 			v.store(2, "DI")
 		})
-		v.ret(nil)
+		v.ret()
 	})
 }
 
@@ -219,7 +219,7 @@ func (v *vec) tanh() {
 			v.copySign(0, 3)
 			v.store(3, "DI")
 		})
-		v.ret(nil)
+		v.ret()
 	})
 }
 
@@ -236,7 +236,7 @@ func (v *vec) gelu() {
 			v.op("VFNMADD231PS", 2, 1, 0)
 			v.store(0, "DI")
 		})
-		v.ret(nil)
+		v.ret()
 	})
 }
 
@@ -258,7 +258,7 @@ func (v *vec) geluGrad() {
 			v.op("VMULPS", 5, 4, 4)
 			v.store(4, "DI")
 		})
-		v.ret(nil)
+		v.ret()
 	})
 }
 
@@ -281,7 +281,7 @@ func (v *vec) dropout() {
 			v.keepAtLeast(0, 11, 2, 12, 1)
 			v.store(2, "DI")
 		})
-		v.ret(nil)
+		v.ret()
 	})
 }
 

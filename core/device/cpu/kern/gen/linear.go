@@ -28,7 +28,7 @@ func (v *vec) binaryKernel(name, comment string, body func()) {
 			body()
 			v.store(0, "DI")
 		})
-		v.ret(nil)
+		v.ret()
 	})
 }
 
@@ -50,7 +50,7 @@ func (v *vec) maps() {
 			v.op("VMULPS", 13, 0, 0)
 			v.store(0, "DI")
 		})
-		v.ret(nil)
+		v.ret()
 	})
 	v.function("axpy", "is dst + by·x.", params(unary, "by"), nil, func() {
 		v.broadcast("by", 13)
@@ -60,7 +60,7 @@ func (v *vec) maps() {
 			v.op("VFMADD213PS", 1, 13, 0)
 			v.store(0, "DI")
 		})
-		v.ret(nil)
+		v.ret()
 	})
 	v.function("softmaxGrad", "is scale·p·(dp - mean).",
 		params([]arg{{"ds", "*float32"}, {"p", "*float32"}, {"dp", "*float32"}, {"n", "int"}}, "mean", "scale"), nil, func() {
@@ -74,7 +74,7 @@ func (v *vec) maps() {
 				v.op("VMULPS", 1, 0, 0)
 				v.store(0, "DI")
 			})
-			v.ret(nil)
+			v.ret()
 		})
 }
 
@@ -91,7 +91,7 @@ func (v *vec) reduction(name, comment string, args []arg, setup func(), body fun
 		}
 		v.unrolled(body)
 		v.fold("VADDPS", 0, 8)
-		v.ret(map[string]int{"sum": 0})
+		v.ret(result{"sum", 0})
 	})
 }
 
@@ -138,7 +138,7 @@ func (v *vec) largest() {
 			}
 		})
 		v.fold("VMAXPS", 0, 8)
-		v.ret(map[string]int{"result": 0})
+		v.ret(result{"result", 0})
 	})
 }
 
@@ -174,7 +174,7 @@ func (v *vec) sumSquares() {
 		v.op("VUNPCKHPD", "X0", "X0", "X8")
 		v.op("VADDPD", "X8", "X0", "X0")
 		v.op("VMOVSD", "X0", "sum+16(FP)")
-		v.ret(nil)
+		v.ret()
 	})
 }
 
@@ -192,7 +192,7 @@ func (v *vec) sumExp() {
 			v.op("VADDPS", 2, 4, 4)
 		})
 		v.foldLanes("VADDPS", 4, 5)
-		v.ret(map[string]int{"sum": 4})
+		v.ret(result{"sum", 4})
 	})
 }
 
@@ -213,7 +213,7 @@ func (v *vec) softmaxExp() {
 			v.op("VADDPS", 2, 4, 4)
 		})
 		v.foldLanes("VADDPS", 4, 5)
-		v.ret(map[string]int{"sum": 4})
+		v.ret(result{"sum", 4})
 	})
 }
 
@@ -242,7 +242,7 @@ func (v *vec) firstNonFinite() {
 		v.op("ADDQ", "R12", "AX")
 		v.label("out")
 		v.op("MOVQ", "AX", "index+16(FP)")
-		v.ret(nil)
+		v.ret()
 	})
 }
 
@@ -276,7 +276,7 @@ func (v *vec) norms() {
 			v.op("VFMADD213PS", 2, 1, 0)
 			v.store(0, "DI")
 		})
-		v.ret(nil)
+		v.ret()
 	})
 	v.normSums()
 	v.normGrad()
@@ -301,7 +301,7 @@ func (v *vec) normSums() {
 		})
 		v.foldLanes("VADDPS", 4, 6)
 		v.foldLanes("VADDPS", 5, 6)
-		v.ret(map[string]int{"sumU": 4, "sumUX": 5})
+		v.ret(result{"sumU", 4}, result{"sumUX", 5})
 	})
 }
 
@@ -321,7 +321,7 @@ func (v *vec) normGrad() {
 			v.op("VMULPS", 13, 0, 0)
 			v.store(0, "DI")
 		})
-		v.ret(nil)
+		v.ret()
 	})
 }
 
@@ -340,7 +340,7 @@ func (v *vec) normParamGrad() {
 			v.op("VADDPS", 0, 3, 3)
 			v.store(3, "SI")
 		})
-		v.ret(nil)
+		v.ret()
 	})
 }
 
@@ -375,6 +375,6 @@ func (v *vec) adamW() {
 			v.op("VFMSUB213PS", first, reg["Shrink"], weight)
 			v.store(weight, "DI")
 		})
-		v.ret(nil)
+		v.ret()
 	})
 }

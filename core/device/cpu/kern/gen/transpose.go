@@ -34,7 +34,7 @@ func (v *vec) transpose() {
 	v.op("ADDQ", fmt.Sprintf("$%d", 4*v.width), "BX")
 	v.op("SUBQ", fmt.Sprintf("$%d", v.width), "DX")
 	v.op("JGT", "block")
-	v.ret(nil)
+	v.ret()
 }
 
 // laneMask selects the first count lanes, count being at least 1 and at most the width. It uses R12 and R13.

@@ -76,7 +76,7 @@ func (v *vec) op(name string, operands ...any) {
 			text[i] = fmt.Sprint(o)
 		}
 	}
-	fmt.Fprintf(v, "\t%s %s\n", name, strings.Join(text, ", "))
+	fmt.Fprintf(v, "\t%s\n", strings.TrimSpace(name+" "+strings.Join(text, ", ")))
 }
 
 // opc is an operation whose first operand is a constant in memory.
@@ -187,10 +187,15 @@ func (v *vec) function(name, comment string, args, results []arg, body func()) {
 	body()
 }
 
-// ret stores the lowest lane of the registers as float32 results and returns.
-func (v *vec) ret(results map[string]int) {
-	for name, reg := range results {
-		v.op("VMOVSS", fmt.Sprintf("X%d", reg), fmt.Sprintf("%s+%d(FP)", name, v.frame[name]))
+// result is the lowest lane of a register, returned as a float32.
+type result struct {
+	name string
+	reg  int
+}
+
+func (v *vec) ret(results ...result) {
+	for _, r := range results {
+		v.op("VMOVSS", fmt.Sprintf("X%d", r.reg), fmt.Sprintf("%s+%d(FP)", r.name, v.frame[r.name]))
 	}
 	v.op("VZEROUPPER")
 	v.op("RET")
