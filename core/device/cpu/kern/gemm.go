@@ -53,7 +53,7 @@ func (t *Table) Gemm(p *Pool, g Gemm) {
 	j.start(t.tiles, g, p.Threads())
 	for j.nextChunk() {
 		if j.plan.packB {
-			p.ParallelFor(j.panels(), j.packPanel)
+			p.ParallelFor(j.packTasks(), j.packTask)
 		}
 		p.ParallelFor(j.blocks(), j.runBlock)
 	}
@@ -71,8 +71,8 @@ func (t *Table) GemmSerial(ws *Workspace, g Gemm) {
 	j.start(t.tiles, g, 1)
 	for j.nextChunk() {
 		if j.plan.packB {
-			for panel := range j.panels() {
-				j.pack(panel)
+			for task := range j.packTasks() {
+				j.pack(task)
 			}
 		}
 		for block := range j.blocks() {

@@ -9,15 +9,15 @@ type gemmJob struct {
 	column int       // the present chunk: columns [column, end)
 	end    int
 
-	scratch   *Workspace // owner of packed
-	packPanel func(task, worker int)
-	runBlock  func(task, worker int)
+	scratch  *Workspace // owner of packed
+	packTask func(task, worker int)
+	runBlock func(task, worker int)
 }
 
 // bind ties the job to a pool's workers.
 func (j *gemmJob) bind(p *Pool) {
 	j.scratch = &p.workspaces[0]
-	j.packPanel = func(panel, _ int) { j.pack(panel) }
+	j.packTask = func(task, _ int) { j.pack(task) }
 	j.runBlock = func(block, worker int) { j.block(block, worker, &p.workspaces[worker]) }
 }
 
@@ -48,19 +48,6 @@ func (j *gemmJob) panels() int { return ceilDiv(j.end-j.column, j.tiles.columns)
 
 func (j *gemmJob) blocks() int {
 	return ceilDiv(j.M, j.plan.mc) * ceilDiv(j.end-j.column, j.plan.nc)
-}
-
-// pack copies one panel of B: K rows of the tile's width.
-func (j *gemmJob) pack(panel int) {
-	width := j.tiles.columns
-	first := j.column + panel*width
-	columns := min(width, j.end-first)
-	dst := j.packed[panel*width*j.K:][:width*j.K]
-	if j.TransB {
-		j.tiles.transpose(dst, width, j.B[first*j.LDB:], j.LDB, columns, j.K)
-		return
-	}
-	copyRows(dst, width, j.B[first:], j.LDB, columns, j.K)
 }
 
 // block computes one block of C over all of K, then hands it to the epilogue.
@@ -109,18 +96,8 @@ func (j *gemmJob) slab(ws *Workspace, row0, row1, col0, col1, k0, k1 int) {
 func (j *gemmJob) operandA(t *tile, ws *Workspace, row0, row1, k0, k1 int) *float32 {
 	height, steps := j.tiles.rows, k1-k0
 	if j.plan.packA {
-		packed := grow(&ws.panelsA, roundUp(row1-row0, height)*steps)
-		for row := row0; row < row1; row += height {
-			dst := packed[(row-row0)*steps:][:height*steps]
-			rows := min(height, row1-row)
-			if j.TransA {
-				copyRows(dst, height, j.A[k0*j.LDA+row:], j.LDA, rows, steps)
-			} else {
-				j.tiles.transpose(dst, height, j.A[row*j.LDA+k0:], j.LDA, rows, steps)
-			}
-		}
 		t.rowA, t.colA, t.nextA = 4, 4*height, 0
-		return &packed[0]
+		return &j.packA(ws, row0, row1, k0, k1)[0]
 	}
 	if j.TransA {
 		t.rowA, t.colA = 4, 4*j.LDA
@@ -130,11 +107,4 @@ func (j *gemmJob) operandA(t *tile, ws *Workspace, row0, row1, k0, k1 int) *floa
 	t.rowA, t.colA = 4*j.LDA, 4
 	t.nextA = height*t.rowA - steps*t.colA
 	return &j.A[row0*j.LDA+k0]
-}
-
-// copyRows writes dst[k·width + j] = src[k·stride + j] for j < columns and k < steps.
-func copyRows(dst []float32, width int, src []float32, stride, columns, steps int) {
-	for k := range steps {
-		copy(dst[k*width:][:columns], src[k*stride:][:columns])
-	}
 }

@@ -36,6 +36,8 @@ type tileSet struct {
 	edge [][]tileKernel
 	// peak runs rounds of rows·columns independent multiply-adds without touching memory.
 	peak func(rounds int)
+	// dealA and dealB copy to panels of rows and columns floats.
+	dealA, dealB dealer
 	// transpose writes dst[k·width + j] = src[j·stride + k] for j < columns and k < steps.
 	transpose func(dst []float32, width int, src []float32, stride, columns, steps int)
 }

@@ -15,6 +15,8 @@ func genericTiles() *tileSet {
 		alwaysPack: true,
 		full:       func(t *tile) { genericTile(t, genericRows, genericColumns) },
 		peak:       genericPeak,
+		dealA:      genericDeal(genericRows),
+		dealB:      genericDeal(genericColumns),
 		transpose:  genericTranspose,
 	}
 	for r := 1; r <= genericRows; r++ {
@@ -77,6 +79,16 @@ func genericTranspose(dst []float32, width int, src []float32, stride, columns, 
 		row := src[j*stride:][:steps]
 		for k, v := range row {
 			dst[k*width+j] = v
+		}
+	}
+}
+
+func genericDeal(n int) dealer {
+	return func(dst []float32, depth int, src []float32, stride, panels, steps int) {
+		for k := range steps {
+			for p := range panels {
+				copy(dst[(p*depth+k)*n:][:n], src[k*stride+p*n:][:n])
+			}
 		}
 	}
 }

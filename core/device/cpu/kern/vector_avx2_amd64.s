@@ -1830,3 +1830,65 @@ stored:
 	JGT block
 	VZEROUPPER
 	RET
+
+// func deal6AVX2(dst *float32, depth int, src *float32, stride, panels, steps int)
+TEXT ·deal6AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), DI
+	MOVQ depth+8(FP), R9
+	MOVQ src+16(FP), SI
+	MOVQ stride+24(FP), R8
+	MOVQ panels+32(FP), R10
+	MOVQ steps+40(FP), DX
+	MOVQ R8, R13
+	IMULQ $8, R13
+row:
+	MOVQ SI, BX
+	MOVQ DI, R11
+	MOVQ R10, CX
+panel:
+	PREFETCHT0 0(BX)(R13*1)
+	VMOVUPS 0(BX), X0
+	VMOVUPS X0, 0(R11)
+	VMOVSD 16(BX), X1
+	VMOVSD X1, 16(R11)
+	ADDQ $24, BX
+	ADDQ R9, R11
+	DECQ CX
+	JNZ panel
+	ADDQ R8, SI
+	ADDQ $24, DI
+	DECQ DX
+	JNZ row
+	VZEROUPPER
+	RET
+
+// func deal16AVX2(dst *float32, depth int, src *float32, stride, panels, steps int)
+TEXT ·deal16AVX2(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), DI
+	MOVQ depth+8(FP), R9
+	MOVQ src+16(FP), SI
+	MOVQ stride+24(FP), R8
+	MOVQ panels+32(FP), R10
+	MOVQ steps+40(FP), DX
+	MOVQ R8, R13
+	IMULQ $8, R13
+row:
+	MOVQ SI, BX
+	MOVQ DI, R11
+	MOVQ R10, CX
+panel:
+	PREFETCHT0 0(BX)(R13*1)
+	VMOVUPS 0(BX), Y0
+	VMOVUPS Y0, 0(R11)
+	VMOVUPS 32(BX), Y1
+	VMOVUPS Y1, 32(R11)
+	ADDQ $64, BX
+	ADDQ R9, R11
+	DECQ CX
+	JNZ panel
+	ADDQ R8, SI
+	ADDQ $64, DI
+	DECQ DX
+	JNZ row
+	VZEROUPPER
+	RET

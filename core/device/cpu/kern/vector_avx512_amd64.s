@@ -1829,3 +1829,66 @@ stored:
 	JGT block
 	VZEROUPPER
 	RET
+
+// func deal12AVX512(dst *float32, depth int, src *float32, stride, panels, steps int)
+TEXT ·deal12AVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), DI
+	MOVQ depth+8(FP), R9
+	MOVQ src+16(FP), SI
+	MOVQ stride+24(FP), R8
+	MOVQ panels+32(FP), R10
+	MOVQ steps+40(FP), DX
+	MOVQ R8, R13
+	IMULQ $8, R13
+row:
+	MOVQ SI, BX
+	MOVQ DI, R11
+	MOVQ R10, CX
+panel:
+	PREFETCHT0 0(BX)(R13*1)
+	VMOVUPS 0(BX), Y0
+	VMOVUPS Y0, 0(R11)
+	VMOVUPS 32(BX), X1
+	VMOVUPS X1, 32(R11)
+	ADDQ $48, BX
+	ADDQ R9, R11
+	DECQ CX
+	JNZ panel
+	ADDQ R8, SI
+	ADDQ $48, DI
+	DECQ DX
+	JNZ row
+	VZEROUPPER
+	RET
+
+// func deal32AVX512(dst *float32, depth int, src *float32, stride, panels, steps int)
+TEXT ·deal32AVX512(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), DI
+	MOVQ depth+8(FP), R9
+	MOVQ src+16(FP), SI
+	MOVQ stride+24(FP), R8
+	MOVQ panels+32(FP), R10
+	MOVQ steps+40(FP), DX
+	MOVQ R8, R13
+	IMULQ $8, R13
+row:
+	MOVQ SI, BX
+	MOVQ DI, R11
+	MOVQ R10, CX
+panel:
+	PREFETCHT0 0(BX)(R13*1)
+	PREFETCHT0 64(BX)(R13*1)
+	VMOVUPS 0(BX), Z0
+	VMOVUPS Z0, 0(R11)
+	VMOVUPS 64(BX), Z1
+	VMOVUPS Z1, 64(R11)
+	ADDQ $128, BX
+	ADDQ R9, R11
+	DECQ CX
+	JNZ panel
+	ADDQ R8, SI
+	ADDQ $128, DI
+	DECQ DX
+	JNZ row
+	VZEROUPPER
+	RET

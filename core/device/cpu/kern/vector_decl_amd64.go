@@ -137,6 +137,16 @@ func adamWAVX512(w *float32, dw *float32, m *float32, v *float32, c *AdamW, n in
 //go:noescape
 func transposeAVX512(dst *float32, width int, src *float32, stride, columns, steps int)
 
+// deal12AVX512 is dst[(p·depth+k)·12+j] = src[k·stride+p·12+j] for p < panels, k < steps, j < 12; depth·12 and stride in bytes.
+//
+//go:noescape
+func deal12AVX512(dst *float32, depth int, src *float32, stride, panels, steps int)
+
+// deal32AVX512 is dst[(p·depth+k)·32+j] = src[k·stride+p·32+j] for p < panels, k < steps, j < 32; depth·32 and stride in bytes.
+//
+//go:noescape
+func deal32AVX512(dst *float32, depth int, src *float32, stride, panels, steps int)
+
 // expAVX2 is e^x.
 //
 //go:noescape
@@ -271,3 +281,13 @@ func adamWAVX2(w *float32, dw *float32, m *float32, v *float32, c *AdamW, n int)
 //
 //go:noescape
 func transposeAVX2(dst *float32, width int, src *float32, stride, columns, steps int)
+
+// deal6AVX2 is dst[(p·depth+k)·6+j] = src[k·stride+p·6+j] for p < panels, k < steps, j < 6; depth·6 and stride in bytes.
+//
+//go:noescape
+func deal6AVX2(dst *float32, depth int, src *float32, stride, panels, steps int)
+
+// deal16AVX2 is dst[(p·depth+k)·16+j] = src[k·stride+p·16+j] for p < panels, k < steps, j < 16; depth·16 and stride in bytes.
+//
+//go:noescape
+func deal16AVX2(dst *float32, depth int, src *float32, stride, panels, steps int)

@@ -100,6 +100,7 @@ func (g *gen) function() {
 			g.zero(g.acc(r, v))
 		}
 	}
+	g.prefetch()
 	g.op("MOVQ tile_b(DI), R12")
 	g.op("MOVQ tile_k(DI), R13")
 	g.op("PCALIGN $32")
@@ -153,6 +154,19 @@ func (g *gen) zero(reg string) {
 		return
 	}
 	g.op("VXORPS %s, %s, %s", reg, reg, reg)
+}
+
+// prefetch asks for the block of C, which is needed when the sums are done.
+func (g *gen) prefetch() {
+	g.op("MOVQ SI, R12")
+	for r := range g.nrows {
+		for v := 0; v < g.nvecs*g.isa.bytes; v += 64 {
+			g.op("PREFETCHT0 %s", at("R12", v))
+		}
+		if r < g.nrows-1 {
+			g.op("ADDQ R11, R12")
+		}
+	}
 }
 
 func (g *gen) step() {

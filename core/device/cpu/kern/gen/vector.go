@@ -298,6 +298,7 @@ func vectors(decl *bytes.Buffer) map[string][]byte {
 		v.WriteString(header + "#include \"go_asm.h\"\n#include \"textflag.h\"\n")
 		for _, emit := range []func(){
 			v.expKernel, v.erf, v.tanh, v.gelu, v.geluGrad, v.dropout, v.maps, v.reductions, v.norms, v.adamW, v.transpose,
+			func() { v.deal(set.rows) }, func() { v.deal(2 * v.width) },
 		} {
 			emit()
 		}

@@ -137,3 +137,60 @@ func (v *vec) storeColumns() {
 	}
 	v.label("stored")
 }
+
+// dealAhead is how many source rows ahead of the copy rows are prefetched: they lie too far apart for the hardware to guess.
+const dealAhead = 8
+
+// deal emits a function that copies rows of panels·n floats to panels: dst[(p·depth + k)·n + j] = src[k·stride + p·n + j].
+func (v *vec) deal(n int) {
+	name := fmt.Sprintf("deal%d%s", n, v.suffix)
+	signature := fmt.Sprintf("func %s(dst *float32, depth int, src *float32, stride, panels, steps int)", name)
+	fmt.Fprintf(v.decl, "// %s is dst[(p·depth+k)·%d+j] = src[k·stride+p·%d+j] for p < panels, k < steps, j < %d; depth·%d and stride in bytes.\n//\n//go:noescape\n%s\n\n",
+		name, n, n, n, n, signature)
+	fmt.Fprintf(v, "\n// %s\nTEXT ·%s(SB), NOSPLIT, $0-48\n", signature, name)
+	for i, reg := range []string{"DI", "R9", "SI", "R8", "R10", "DX"} {
+		arg := []string{"dst", "depth", "src", "stride", "panels", "steps"}[i]
+		v.op("MOVQ", fmt.Sprintf("%s+%d(FP)", arg, 8*i), reg)
+	}
+	v.op("MOVQ", "R8", "R13")
+	v.op("IMULQ", fmt.Sprintf("$%d", dealAhead), "R13")
+	v.label("row")
+	v.op("MOVQ", "SI", "BX")
+	v.op("MOVQ", "DI", "R11")
+	v.op("MOVQ", "R10", "CX")
+	v.label("panel")
+	for line := 0; line < n; line += 16 {
+		v.op("PREFETCHT0", fmt.Sprintf("%d(BX)(R13*1)", 4*line))
+	}
+	v.move("BX", "R11", n)
+	v.op("ADDQ", fmt.Sprintf("$%d", 4*n), "BX")
+	v.op("ADDQ", "R9", "R11")
+	v.op("DECQ", "CX")
+	v.op("JNZ", "panel")
+	v.op("ADDQ", "R8", "SI")
+	v.op("ADDQ", fmt.Sprintf("$%d", 4*n), "DI")
+	v.op("DECQ", "DX")
+	v.op("JNZ", "row")
+	v.ret()
+}
+
+// move copies n floats, n even, by the widest registers that fit.
+func (v *vec) move(from, to string, n int) {
+	for at, reg := 0, 0; at < n; reg++ {
+		class, size := "X", 2
+		load := "VMOVSD"
+		for _, c := range []struct {
+			class string
+			size  int
+		}{{v.reg, v.width}, {"Y", 8}, {"X", 4}} {
+			if n-at >= c.size {
+				class, size, load = c.class, c.size, "VMOVUPS"
+				break
+			}
+		}
+		name := fmt.Sprintf("%s%d", class, reg)
+		v.op(load, fmt.Sprintf("%d(%s)", 4*at, from), name)
+		v.op(load, name, fmt.Sprintf("%d(%s)", 4*at, to))
+		at += size
+	}
+}
