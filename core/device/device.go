@@ -59,6 +59,9 @@ type Kernels interface {
 	Mul(z, x, y Mat)
 	// Add computes z = x + y element-wise over equal shapes; z may be x or y.
 	Add(z, x, y Mat)
+	// Dropout computes z = Drop(x) over equal shapes, in place if z is x; the dropout index of element (i, j) is i·Cols + j.
+	// Applied to a gradient it is its own backward pass.
+	Dropout(z, x Mat, d Dropout)
 	// Copy copies x into z, equal shapes.
 	Copy(z, x Mat)
 	// Zero clears a view.
