@@ -12,6 +12,7 @@ type Gemm struct {
 	// Epilogue, if set, is called exactly once for every finished block of C, right after it was computed and while it is in the cache:
 	// rows [row0, row1), columns [col0, col1). Blocks cover C without overlap; their sizes and order are not determined, so what the
 	// epilogue computes for an element must not depend on the block. Calls run at the same time on different workers (GemmSerial: worker 0).
+	// The product still needs the worker's Workspace, so an epilogue must not run other products with it.
 	Epilogue func(worker, row0, row1, col0, col1 int)
 }
 
@@ -39,7 +40,7 @@ func (g *Gemm) check() {
 // inlineWork is the number of multiply-adds below which waking other threads costs more than it gains.
 const inlineWork = 1 << 21
 
-// Gemm computes g on all threads of p. The bits of C depend on the level and on the operands' values and K, not on p, strides or transposes.
+// Gemm computes g on all threads of p; inside a task of p, use GemmSerial with the worker's Workspace. The bits of C depend on the level and on the operands' values and K, not on p, strides or transposes.
 func (t *Table) Gemm(p *Pool, g Gemm) {
 	if len(p.helpers) == 0 || g.M*g.N*g.K < inlineWork {
 		t.GemmSerial(p.Workspace(0), g)
@@ -60,7 +61,8 @@ func (t *Table) Gemm(p *Pool, g Gemm) {
 	j.finish()
 }
 
-// GemmSerial computes g on the calling thread alone with scratch memory ws; the same bits as Gemm.
+// GemmSerial computes g on the calling thread alone with scratch memory ws; the same bits as Gemm. Small products are not packed unless
+// the layout needs it, so that attention heads and single rows have little overhead.
 func (t *Table) GemmSerial(ws *Workspace, g Gemm) {
 	g.check()
 	if g.M == 0 || g.N == 0 {

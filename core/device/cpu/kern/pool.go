@@ -89,8 +89,9 @@ func (p *Pool) Close() {
 
 // ParallelFor calls body once for each task in [0, n) and returns when all are done. worker is in [0, Threads) and no two tasks run at
 // once with the same worker. Which worker gets which task is not determined, so a task's result must not depend on worker.
-// A panicking task stops the handing out of further tasks and is raised on the caller as a *TaskPanic. It allocates nothing; a body
-// that captures variables is itself one allocation, which callers in a hot loop save by binding it once.
+// A panicking task stops the handing out of further tasks and is raised on the caller: as itself where the tasks run inline (one thread or
+// one task), as a *TaskPanic otherwise. It allocates nothing; a body that captures variables is itself one allocation, which callers in a
+// hot loop save by binding it once.
 func (p *Pool) ParallelFor(n int, body func(task, worker int)) {
 	if n <= 0 {
 		return

@@ -171,3 +171,26 @@ func TestThreadsDoNotChangeBits(t *testing.T) {
 		}
 	})
 }
+
+// BenchmarkParallelFor is the cost of handing out and collecting 64 tasks that do nothing, and of as many that take 0.1 microseconds.
+func BenchmarkParallelFor(b *testing.B) {
+	x := make([]float32, 4096)
+	table, err := For(Detect())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, threads := range []int{1, 2} {
+		for name, body := range map[string]func(task, worker int){
+			"empty": func(int, int) {},
+			"short": func(int, int) { table.Sum(x) },
+		} {
+			b.Run(fmt.Sprintf("%s/threads=%d", name, threads), func(b *testing.B) {
+				pool := NewPool(threads)
+				defer pool.Close()
+				for b.Loop() {
+					pool.ParallelFor(64, body)
+				}
+			})
+		}
+	}
+}

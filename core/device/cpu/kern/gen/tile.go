@@ -7,9 +7,11 @@ import (
 	"fmt"
 )
 
-// The matrix-product tiles. One tile holds rows × vectors accumulators. A step of k loads the vectors of B once, and for each row broadcasts one element of A and
-// multiplies it into the row's accumulators: rows·vectors FMAs for rows + vectors loads, so with 12×2 (AVX-512) or 6×2 (AVX2)
-// the FMA units and not the load ports are the limit. Rows are addressed as base, base+row, base+2·row from a base for every three rows.
+// The matrix-product tiles. One tile holds rows × vectors accumulators. A step of k loads the vectors of B once, and for each row
+// broadcasts one element of A and multiplies it into the row's accumulators: rows·vectors FMAs for rows + vectors loads, so with 12×2
+// (AVX-512) or 6×2 (AVX2) the FMA units and not the load ports are the limit. Rows are addressed as base, base+row, base+2·row, with a
+// base register for every three rows.
+
 // isa is an instruction set as the tiles see it.
 type isa struct {
 	name  string // suffix of functions
