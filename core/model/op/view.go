@@ -1,0 +1,112 @@
+package op
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+)
+
+// Part views part Index of the op behind its operand, which must be a Kernel.
+type Part struct {
+	signature
+	Index int
+}
+
+// part views part i of the kernel node y.
+func (g *Graph) part(y *gorgonia.Node, i int) *gorgonia.Node {
+	if g.err != nil {
+		return nil
+	}
+	if i == 0 {
+		return y
+	}
+	in := []*gorgonia.Node{y}
+	return g.apply(&Part{signature: g.sign(fmt.Sprintf("part %d", i), y.Op().(*Kernel).parts[i], in), Index: i}, in)
+}
+
+// Window views columns [Column, Column+Width) of a matrix.
+type Window struct {
+	signature
+	Column, Width int
+	g             *Graph
+}
+
+// Window adds a view of n columns from column c.
+func (g *Graph) Window(x *gorgonia.Node, c, n int) *gorgonia.Node {
+	rows, cols := g.rowsAndColumns("window", x)
+	if g.err == nil && (c < 0 || n < 1 || c+n > cols) {
+		g.fail("window", fmt.Errorf("columns [%d:%d] of %d", c, c+n, cols))
+	}
+	if g.err != nil {
+		return nil
+	}
+	in := []*gorgonia.Node{x}
+	return g.apply(&Window{signature: g.sign("window", matrix(Always, rows, n), in), Column: c, Width: n, g: g}, in)
+}
+
+// DiffWRT says that a window is differentiable.
+func (w *Window) DiffWRT(int) []bool { return []bool{true} }
+
+// SymDiff places the gradient into a matrix that is zero elsewhere.
+func (w *Window) SymDiff(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
+	w.g.at = w.label
+	return gorgonia.Nodes{w.g.place(dy, w.Column, in[0].Shape()[1])}, w.g.err
+}
+
+// Place is its operand in columns [Column, Column+width) of a wider matrix of zeros.
+type Place struct {
+	signature
+	Column int
+}
+
+func (g *Graph) place(x *gorgonia.Node, c, total int) *gorgonia.Node {
+	if g.err != nil {
+		return nil
+	}
+	in := []*gorgonia.Node{x}
+	return g.apply(&Place{signature: g.sign("place", matrix(Always, x.Shape()[0], total), in), Column: c}, in)
+}
+
+// Join puts matrices side by side.
+type Join struct {
+	signature
+	g *Graph
+}
+
+// Join adds the matrix of all columns of its operands, in order.
+func (g *Graph) Join(xs ...*gorgonia.Node) *gorgonia.Node {
+	total, height := 0, 0
+	for _, x := range xs {
+		rows, cols := g.rowsAndColumns("join", x)
+		if g.err == nil && height != 0 && rows != height {
+			g.fail("join", fmt.Errorf("%d and %d rows", height, rows))
+		}
+		height, total = rows, total+cols
+	}
+	if g.err != nil {
+		return nil
+	}
+	return g.apply(&Join{signature: g.sign("join", matrix(Always, height, total), xs), g: g}, xs)
+}
+
+// DiffWRT says that a join is differentiable by every operand.
+func (j *Join) DiffWRT(n int) []bool {
+	all := make([]bool, n)
+	for i := range all {
+		all[i] = true
+	}
+	return all
+}
+
+// SymDiff gives every operand its columns of the gradient.
+func (j *Join) SymDiff(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
+	j.g.at = j.label
+	out := make(gorgonia.Nodes, len(in))
+	c := 0
+	for i, x := range in {
+		n := x.Shape()[1]
+		out[i] = j.g.Window(dy, c, n)
+		c += n
+	}
+	return out, j.g.err
+}
