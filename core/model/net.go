@@ -1,0 +1,273 @@
+package model
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"flexi/core/device"
+	"flexi/core/model/exec"
+	"flexi/core/model/op"
+)
+
+// Net is a model on a device: parameters, gradients, and plans to compute with them. It is used by one goroutine at a time.
+type Net struct {
+	dev       device.Device
+	arch      Arch
+	config    Config
+	objective Objective
+
+	flat          flat
+	memory        *device.Memory
+	values, grads device.Tensor
+
+	plans   map[size]*compiled
+	arena   *device.Memory
+	profile exec.Profile
+
+	// Reused between calls, so that a training step allocates nothing.
+	env   op.Env
+	first []int32
+	loss  [1]float32
+}
+
+// compiled is a plan and the nodes to feed and read it by.
+type compiled struct {
+	plan *exec.Plan
+	graph
+}
+
+// NewNet makes a model with initial weights drawn by seed. Close gives its memory back.
+func NewNet(dev device.Device, a Arch, c Config, o Objective, seed uint64) (*Net, error) {
+	if err := errors.Join(a.Validate(), c.validate(), o.validate()); err != nil {
+		return nil, fmt.Errorf("make model: %w", err)
+	}
+	n := &Net{
+		dev: dev, arch: a, config: c, objective: o, flat: newFlat(parameters(a, c, o)), plans: map[size]*compiled{}, env: op.Env{Device: dev},
+	}
+	var err error
+	if n.memory, err = dev.Alloc(2 * n.flat.size * device.F32.Size()); err != nil {
+		return nil, fmt.Errorf("make model of %d parameters: %w", n.flat.size, err)
+	}
+	n.values = device.NewTensor(n.memory, 0, n.flat.size, device.F32)
+	n.grads = device.NewTensor(n.memory, n.flat.size, n.flat.size, device.F32)
+	n.initialise(seed)
+	return n, nil
+}
+
+func (n *Net) initialise(seed uint64) {
+	var host []float32
+	for _, p := range n.flat.list {
+		host = append(host[:0], make([]float32, p.elements())...)
+		pieces := p.exported()
+		each := len(host) / len(pieces)
+		for i, name := range pieces {
+			p.init.fill(host[i*each:(i+1)*each], seed, name)
+		}
+		n.dev.UploadF32(n.values.Slice(p.offset, len(host)), host)
+	}
+}
+
+// Close gives the device memory back; the Net and its tensors are dead afterwards.
+func (n *Net) Close() {
+	if n.arena != nil {
+		n.dev.Free(n.arena)
+		n.arena = nil
+	}
+	if n.memory != nil {
+		n.dev.Free(n.memory)
+		n.memory = nil
+	}
+	n.plans = nil
+}
+
+// Arch is the architecture.
+func (n *Net) Arch() Arch { return n.arch }
+
+// Config is the configuration.
+func (n *Net) Config() Config { return n.config }
+
+// Objective is what the head predicts.
+func (n *Net) Objective() Objective { return n.objective }
+
+// Params lists the parameters in the order of memory: those with weight decay first.
+func (n *Net) Params() []Param {
+	out := make([]Param, len(n.flat.list))
+	for i, p := range n.flat.list {
+		out[i] = Param{
+			Name: p.name, Shape: p.shape, Decay: p.decay(),
+			Value: n.values.Slice(p.offset, p.elements()), Grad: n.grads.Slice(p.offset, p.elements()),
+		}
+	}
+	return out
+}
+
+// Flat is all parameters and all gradients as one tensor each; weight decay applies to the first decayed elements. Gaps between parameters are zero.
+func (n *Net) Flat() (values, grads device.Tensor, decayed int) {
+	return n.values, n.grads, n.flat.decayed
+}
+
+// Gradients computes the loss with dropout and the gradients of all parameters, which it writes to Flat and Params. The dropout masks are a function of
+// dropSeed and step.
+func (n *Net) Gradients(ctx context.Context, b Batch, dropSeed uint64, step int) (float64, error) {
+	n.env.Seed, n.env.Step = dropSeed, uint32(step)
+	c, err := n.run(ctx, b, training)
+	if err != nil {
+		return 0, err
+	}
+	return n.lossOf(c), nil
+}
+
+// Loss computes the loss without dropout.
+func (n *Net) Loss(ctx context.Context, b Batch) (float64, error) {
+	c, err := n.run(ctx, b, evaluation)
+	if err != nil {
+		return 0, err
+	}
+	return n.lossOf(c), nil
+}
+
+func (n *Net) lossOf(c *compiled) float64 {
+	n.dev.DownloadF32(n.loss[:], c.plan.Output(c.graph.loss).T)
+	return float64(n.loss[0])
+}
+
+// Predict computes the output of the head without dropout: B×labels logits, B values, or picked×vocabulary logits. Labels are not looked at.
+func (n *Net) Predict(ctx context.Context, b Batch) ([]float32, error) {
+	c, err := n.run(ctx, b, prediction)
+	if err != nil {
+		return nil, err
+	}
+	logits := c.plan.Output(c.logits).T
+	out := make([]float32, logits.Len)
+	n.dev.DownloadF32(out, logits)
+	return out, nil
+}
+
+// FirstNonFinite looks for the origin of a loss that is not finite: the name of the first parameter that holds a NaN or an infinity, else the first
+// op of a pass without dropout whose result does ("layer 2 feed-forward: linear gelu"). It is empty if all is finite.
+func (n *Net) FirstNonFinite(ctx context.Context, b Batch) (string, error) {
+	for _, p := range n.Params() {
+		if n.dev.FirstNonFinite(p.Value) >= 0 {
+			return "parameter " + p.Name, nil
+		}
+	}
+	c, err := n.prepare(b, evaluation)
+	if err != nil {
+		return "", err
+	}
+	where, err := c.plan.FirstNonFinite(ctx, &n.env)
+	if err != nil {
+		return "", fmt.Errorf("look for values that are not finite: %w", err)
+	}
+	return where, nil
+}
+
+// run computes one batch and waits for it.
+func (n *Net) run(ctx context.Context, b Batch, m mode) (*compiled, error) {
+	c, err := n.prepare(b, m)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.plan.Run(ctx, &n.env, n.profile); err != nil {
+		return nil, err
+	}
+	if err := n.dev.Sync(ctx); err != nil {
+		return nil, fmt.Errorf("run model: %w", err)
+	}
+	return c, nil
+}
+
+// prepare checks the batch, finds or compiles the plan of its size, and fills the plan's inputs.
+func (n *Net) prepare(b Batch, m mode) (*compiled, error) {
+	if err := n.check(b, m != prediction); err != nil {
+		return nil, err
+	}
+	s := size{mode: m, B: b.B, T: b.T, rows: b.B}
+	if n.objective.Kind == MaskedLM {
+		s.rows = len(b.Picked)
+	}
+	c, ok := n.plans[s]
+	if !ok {
+		var err error
+		if c, err = n.compile(s); err != nil {
+			return nil, err
+		}
+		n.plans[s] = c
+	}
+	if err := n.reserve(c.plan.ArenaBytes()); err != nil {
+		return nil, err
+	}
+	c.plan.Bind(n.arena)
+	n.feed(c, b)
+	return c, nil
+}
+
+// reserve makes the arena that all plans share at least so large.
+func (n *Net) reserve(bytes int) error {
+	if n.arena != nil && n.arena.Bytes >= bytes {
+		return nil
+	}
+	if n.arena != nil {
+		n.dev.Free(n.arena)
+		n.arena = nil
+	}
+	arena, err := n.dev.Alloc(bytes)
+	if err != nil {
+		return fmt.Errorf("allocate %d MiB for activations: %w; a smaller batch or shorter rows need less", bytes>>20, err)
+	}
+	n.arena = arena
+	return nil
+}
+
+func (n *Net) feed(c *compiled, b Batch) {
+	n.dev.UploadI32(c.plan.Input(c.ids), b.IDs)
+	n.dev.UploadI32(c.plan.Input(c.segments), b.Segments)
+	n.dev.UploadI32(c.plan.Input(c.lengths), b.Lengths)
+	n.dev.UploadI32(c.plan.Input(c.rows), n.headRows(b))
+	if c.labels != nil {
+		n.dev.UploadI32(c.plan.Input(c.labels), b.Labels)
+	}
+	if c.targets != nil {
+		n.dev.UploadF32(c.plan.Input(c.targets), b.Targets)
+	}
+}
+
+// headRows are the flat positions that reach the head: the picked ones, or the first token of every row.
+func (n *Net) headRows(b Batch) []int32 {
+	if n.objective.Kind == MaskedLM {
+		return b.Picked
+	}
+	n.first = n.first[:0]
+	for r := range b.B {
+		n.first = append(n.first, int32(r*b.T))
+	}
+	return n.first
+}
+
+// SwitchObjective makes a model with the same encoder weights and a new head, whose initial weights are drawn by seed. The receiver stays as it is.
+func (n *Net) SwitchObjective(o Objective, seed uint64) (*Net, error) {
+	m, err := NewNet(n.dev, n.arch, n.config, o, seed)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range n.flat.list {
+		if IsEncoder(p.name) {
+			q := m.flat.list[m.flat.index[p.name]]
+			n.dev.Copy(m.values.Slice(q.offset, q.elements()).Mat(1, q.elements()), n.values.Slice(p.offset, p.elements()).Mat(1, p.elements()))
+		}
+	}
+	return m, nil
+}
+
+// Timings switches the timing of kernels on or off, and returns the seconds per op since it was switched on.
+func (n *Net) Timings(on bool) map[string]time.Duration {
+	out := maps.Clone(map[string]time.Duration(n.profile))
+	n.profile = nil
+	if on {
+		n.profile = exec.Profile{}
+	}
+	return out
+}
