@@ -1,0 +1,158 @@
+// Package cpu is the device that computes on this machine's processor: Go around the kernels of cpu/kern, on a fixed team of threads.
+//
+// The same inputs give the same bits for any number of threads: work is cut into tasks whose number and size depend on shapes alone, and partial
+// results are summed in the order of the tasks.
+package cpu
+
+import (
+	"context"
+	"fmt"
+	"unsafe"
+
+	"flexi/core/device"
+	"flexi/core/device/cpu/kern"
+)
+
+// Device computes on a team of threads. It is used by one goroutine at a time.
+type Device struct {
+	t      *kern.Table
+	pool   *kern.Pool
+	own    [][]float32 // scratch per worker, grown on demand
+	common []float32   // scratch of the running kernel
+	waves  map[waveKey][]float32
+}
+
+var _ device.Device = (*Device)(nil)
+
+// New starts a device with the given number of threads, at the instruction-set level that FLEXI_CPU names or the machine supports.
+func New(threads int) (*Device, error) {
+	level, err := kern.FromEnv()
+	if err != nil {
+		return nil, err
+	}
+	return newLevel(level, threads)
+}
+
+func newLevel(level kern.Level, threads int) (*Device, error) {
+	if threads < 1 {
+		return nil, fmt.Errorf("start CPU device: %d threads, must be at least 1", threads)
+	}
+	t, err := kern.For(level)
+	if err != nil {
+		return nil, err
+	}
+	return &Device{t: t, pool: kern.NewPool(threads), own: make([][]float32, threads), waves: map[waveKey][]float32{}}, nil
+}
+
+// Name is "cpu".
+func (d *Device) Name() string { return "cpu" }
+
+// Describe names the instruction set and the threads.
+func (d *Device) Describe() string {
+	if n := d.pool.Threads(); n > 1 {
+		return fmt.Sprintf("CPU %s, %d threads", d.t.Level, n)
+	}
+	return fmt.Sprintf("CPU %s, 1 thread", d.t.Level)
+}
+
+// PeakFlops measures what the multiply-add units reach together, in float32 operations per second.
+func (d *Device) PeakFlops() float64 { return d.t.PeakFlops(d.pool) }
+
+// alignment of allocations, the width of an AVX-512 register and of a cache line.
+const alignment = 64
+
+// maxBytes bounds one allocation, so that a wrong size is an error and not the end of the process.
+const maxBytes = 1 << 40
+
+// Alloc returns zeroed, aligned host memory.
+func (d *Device) Alloc(bytes int) (*device.Memory, error) {
+	if bytes < 0 || bytes > maxBytes {
+		return nil, fmt.Errorf("allocate %d bytes on the CPU: out of range", bytes)
+	}
+	raw := make([]byte, bytes+alignment)
+	shift := int(-uintptr(unsafe.Pointer(&raw[0])) & (alignment - 1))
+	return &device.Memory{Host: raw[shift : shift+bytes : shift+bytes], Bytes: bytes}, nil
+}
+
+// Free lets the memory be collected.
+func (d *Device) Free(m *device.Memory) { m.Host, m.Bytes = nil, 0 }
+
+// UploadF32 copies host values into a view.
+func (d *Device) UploadF32(dst device.Tensor, src []float32) { copyExact(dst.F32(), src) }
+
+// UploadI32 copies host values into a view.
+func (d *Device) UploadI32(dst device.Tensor, src []int32) { copyExact(dst.I32(), src) }
+
+// DownloadF32 copies a view to the host.
+func (d *Device) DownloadF32(dst []float32, src device.Tensor) { copyExact(dst, src.F32()) }
+
+func copyExact[T any](dst, src []T) {
+	if len(dst) != len(src) {
+		panic(fmt.Sprintf("cpu: copy of %d values into %d", len(src), len(dst)))
+	}
+	copy(dst, src)
+}
+
+// Sync has nothing to wait for: kernels are done when they return.
+func (d *Device) Sync(ctx context.Context) error { return ctx.Err() }
+
+// Close ends the threads.
+func (d *Device) Close() error {
+	d.pool.Close()
+	return nil
+}
+
+// scratch is a worker's own memory of at least n elements; its content is undefined.
+func (d *Device) scratch(worker, n int) []float32 {
+	if len(d.own[worker]) < n {
+		d.own[worker] = make([]float32, n)
+	}
+	return d.own[worker][:n]
+}
+
+// shared is memory of at least n elements for one kernel at a time; its content is undefined.
+func (d *Device) shared(n int) []float32 {
+	if len(d.common) < n {
+		d.common = make([]float32, n)
+	}
+	return d.common[:n]
+}
+
+// ranges calls body for fixed pieces [lo, hi) of [0, n), in parallel.
+func (d *Device) ranges(n, piece int, body func(worker, lo, hi int)) {
+	if n <= piece {
+		if n > 0 {
+			body(0, 0, n)
+		}
+		return
+	}
+	d.pool.ParallelFor((n+piece-1)/piece, func(task, worker int) {
+		body(worker, task*piece, min(n, (task+1)*piece))
+	})
+}
+
+// rowsPerTask cuts rows of the given width into tasks of about 16,000 elements.
+func rowsPerTask(width int) int { return max(1, 16384/max(width, 1)) }
+
+// row is row i of a host matrix.
+func row(m device.Mat, i int) []float32 {
+	at := (m.T.Off + i*m.Stride) * 4
+	return unsafe.Slice((*float32)(unsafe.Pointer(&m.T.Mem.Host[at])), m.Cols)
+}
+
+// data is a host matrix from its first element on.
+func data(m device.Mat) []float32 {
+	if m.Rows == 0 || m.Cols == 0 {
+		return nil
+	}
+	return m.T.F32()
+}
+
+// need panics when shapes that a kernel was given disagree.
+func need(ok bool, format string, args ...any) {
+	if !ok {
+		panic("cpu: " + fmt.Sprintf(format, args...))
+	}
+}
+
+func sameShape(a, b device.Mat) bool { return a.Rows == b.Rows && a.Cols == b.Cols }

@@ -1,0 +1,143 @@
+package cpu
+
+import (
+	"flexi/core/device"
+	"flexi/core/device/cpu/kern"
+)
+
+// Gemm computes C = op(A)·op(B) or C += op(A)·op(B).
+func (d *Device) Gemm(g device.Gemm) {
+	if k := inner(g); k > 0 && g.C.Rows > 0 && g.C.Cols > 0 {
+		d.t.Gemm(d.pool, operands(g, k))
+	} else if !g.Accumulate {
+		d.each(g.C, func(_, _ int, z []float32) { clear(z) })
+	}
+}
+
+// inner checks the shapes of a product and returns K.
+func inner(g device.Gemm) int {
+	m, k := g.A.Rows, g.A.Cols
+	if g.TransA {
+		m, k = k, m
+	}
+	kb, n := g.B.Rows, g.B.Cols
+	if g.TransB {
+		kb, n = n, kb
+	}
+	need(m == g.C.Rows && n == g.C.Cols && k == kb, "product %dx%d · %dx%d into %dx%d", m, k, kb, n, g.C.Rows, g.C.Cols)
+	return k
+}
+
+func operands(g device.Gemm, k int) kern.Gemm {
+	return kern.Gemm{
+		M: g.C.Rows, N: g.C.Cols, K: k, TransA: g.TransA, TransB: g.TransB, Accumulate: g.Accumulate,
+		A: data(g.A), LDA: g.A.Stride, B: data(g.B), LDB: g.B.Stride, C: data(g.C), LDC: g.C.Stride,
+	}
+}
+
+// LinearForward is Y = Residual + Drop(act(X·Wᵀ + Bias)), with everything behind the product done block by block.
+func (d *Device) LinearForward(l device.Linear) {
+	need(l.X.Cols == l.W.Cols && l.Y.Rows == l.X.Rows && l.Y.Cols == l.W.Rows, "linear map %dx%d by %dx%d into %dx%d", l.X.Rows, l.X.Cols, l.W.Rows, l.W.Cols, l.Y.Rows, l.Y.Cols)
+	if l.Y.Rows == 0 {
+		return
+	}
+	g := operands(device.Gemm{A: l.X, B: l.W, C: l.Y, TransB: true}, l.X.Cols)
+	var bias []float32
+	if !l.Bias.Empty() {
+		bias = l.Bias.F32()
+	}
+	g.Epilogue = func(_, row0, row1, col0, col1 int) {
+		for i := row0; i < row1; i++ {
+			d.finish(l, bias, i, col0, col1)
+		}
+	}
+	d.t.Gemm(d.pool, g)
+}
+
+// finish turns columns [lo, hi) of row i of the bare product into the result.
+func (d *Device) finish(l device.Linear, bias []float32, i, lo, hi int) {
+	y := row(l.Y, i)[lo:hi]
+	if bias != nil {
+		d.t.Add(y, y, bias[lo:hi])
+	}
+	switch l.Act {
+	case device.GELU:
+		if !l.Pre.Empty() {
+			copy(row(l.Pre, i)[lo:hi], y)
+		}
+		d.t.GELU(y, y)
+	case device.Tanh:
+		d.t.Tanh(y, y)
+	}
+	if l.Drop.On() {
+		d.drop(l.Drop, y, y, i*l.Y.Cols+lo)
+	}
+	if !l.Residual.Empty() {
+		d.t.Add(y, y, row(l.Residual, i)[lo:hi])
+	}
+}
+
+// drop applies dropout to elements whose indices start at base.
+func (d *Device) drop(p device.Dropout, dst, src []float32, base int) {
+	d.t.Dropout(dst, src, p.Seed, uint32(base), p.Threshold(), p.Scale())
+}
+
+// LinearBackward is the backward pass of LinearForward.
+func (d *Device) LinearBackward(l device.LinearGrad) {
+	grad := l.DY
+	if l.Act != device.Identity || l.Drop.On() {
+		grad = l.DPre
+		d.ranges(l.DY.Rows, rowsPerTask(l.DY.Cols), func(_, lo, hi int) {
+			for i := lo; i < hi; i++ {
+				d.undo(l, i)
+			}
+		})
+	}
+	if !l.DX.Empty() {
+		d.Gemm(device.Gemm{A: grad, B: l.W, C: l.DX})
+	}
+	if !l.DW.Empty() {
+		d.Gemm(device.Gemm{A: grad, B: l.X, C: l.DW, TransA: true})
+	}
+	if !l.DBias.Empty() {
+		d.columnSums(l.DBias.F32(), grad)
+	}
+}
+
+// undo computes row i of the gradient before activation and dropout.
+func (d *Device) undo(l device.LinearGrad, i int) {
+	dst, src := row(l.DPre, i), row(l.DY, i)
+	if l.Drop.On() {
+		d.drop(l.Drop, dst, src, i*l.DY.Cols)
+		src = dst
+	}
+	switch l.Act {
+	case device.GELU:
+		d.t.GELUGrad(dst, row(l.Pre, i), src)
+	case device.Tanh:
+		d.t.TanhGrad(dst, row(l.Y, i), src)
+	}
+}
+
+// Tasks of a column sum: columns to a task, and rows that are summed before they join the total, which keeps the rounding error small.
+const (
+	sumColumns = 64
+	sumRows    = 128
+)
+
+// columnSums writes the sum over rows of m.
+func (d *Device) columnSums(dst []float32, m device.Mat) {
+	d.ranges(m.Cols, sumColumns, func(_, lo, hi int) {
+		out := dst[lo:hi]
+		clear(out)
+		var block [sumColumns]float32
+		part := block[:hi-lo]
+		for i := 0; i < m.Rows; i += sumRows {
+			clear(part)
+			for r := i; r < min(i+sumRows, m.Rows); r++ {
+				d.t.Add(part, part, row(m, r)[lo:hi])
+			}
+			d.t.Add(out, out, part)
+		}
+	})
+}
