@@ -47,40 +47,40 @@ func (b *batchGraph) apply(op func(...*gorgonia.Node) (*gorgonia.Node, error), a
 	return b.must(op(args...))
 }
 
-func unary(op func(*gorgonia.Node) (*gorgonia.Node, error)) func(...*gorgonia.Node) (*gorgonia.Node, error) {
+func unaryOp(op func(*gorgonia.Node) (*gorgonia.Node, error)) func(...*gorgonia.Node) (*gorgonia.Node, error) {
 	return func(a ...*gorgonia.Node) (*gorgonia.Node, error) { return op(a[0]) }
 }
 
-func binary(op func(a, b *gorgonia.Node) (*gorgonia.Node, error)) func(...*gorgonia.Node) (*gorgonia.Node, error) {
+func binaryOp(op func(a, b *gorgonia.Node) (*gorgonia.Node, error)) func(...*gorgonia.Node) (*gorgonia.Node, error) {
 	return func(a ...*gorgonia.Node) (*gorgonia.Node, error) { return op(a[0], a[1]) }
 }
 
 func (b *batchGraph) add(x, y *gorgonia.Node) *gorgonia.Node {
-	return b.apply(binary(gorgonia.Add), x, y)
+	return b.apply(binaryOp(gorgonia.Add), x, y)
 }
 func (b *batchGraph) sub(x, y *gorgonia.Node) *gorgonia.Node {
-	return b.apply(binary(gorgonia.Sub), x, y)
+	return b.apply(binaryOp(gorgonia.Sub), x, y)
 }
 func (b *batchGraph) times(x, y *gorgonia.Node) *gorgonia.Node {
-	return b.apply(binary(gorgonia.HadamardProd), x, y)
+	return b.apply(binaryOp(gorgonia.HadamardProd), x, y)
 }
 func (b *batchGraph) div(x, y *gorgonia.Node) *gorgonia.Node {
-	return b.apply(binary(gorgonia.HadamardDiv), x, y)
+	return b.apply(binaryOp(gorgonia.HadamardDiv), x, y)
 }
 func (b *batchGraph) matmul(x, y *gorgonia.Node) *gorgonia.Node {
-	return b.apply(binary(gorgonia.Mul), x, y)
+	return b.apply(binaryOp(gorgonia.Mul), x, y)
 }
 func (b *batchGraph) square(x *gorgonia.Node) *gorgonia.Node {
-	return b.apply(unary(gorgonia.Square), x)
+	return b.apply(unaryOp(gorgonia.Square), x)
 }
-func (b *batchGraph) sqrt(x *gorgonia.Node) *gorgonia.Node { return b.apply(unary(gorgonia.Sqrt), x) }
-func (b *batchGraph) exp(x *gorgonia.Node) *gorgonia.Node  { return b.apply(unary(gorgonia.Exp), x) }
-func (b *batchGraph) log(x *gorgonia.Node) *gorgonia.Node  { return b.apply(unary(gorgonia.Log), x) }
+func (b *batchGraph) sqrt(x *gorgonia.Node) *gorgonia.Node { return b.apply(unaryOp(gorgonia.Sqrt), x) }
+func (b *batchGraph) exp(x *gorgonia.Node) *gorgonia.Node  { return b.apply(unaryOp(gorgonia.Exp), x) }
+func (b *batchGraph) log(x *gorgonia.Node) *gorgonia.Node  { return b.apply(unaryOp(gorgonia.Log), x) }
 func (b *batchGraph) sigmoid(x *gorgonia.Node) *gorgonia.Node {
-	return b.apply(unary(gorgonia.Sigmoid), x)
+	return b.apply(unaryOp(gorgonia.Sigmoid), x)
 }
 func (b *batchGraph) softplus(x *gorgonia.Node) *gorgonia.Node {
-	return b.apply(unary(gorgonia.Softplus), x)
+	return b.apply(unaryOp(gorgonia.Softplus), x)
 }
 
 // scale is c*x and shift is x + c, element by element.
@@ -100,7 +100,7 @@ func (b *batchGraph) constant(c float64) *gorgonia.Node {
 
 // atLeast is max(x, floor), flat where it is cut.
 func (b *batchGraph) atLeast(x *gorgonia.Node, floor float64) *gorgonia.Node {
-	return b.shift(b.apply(unary(gorgonia.Rectify), b.shift(x, -floor)), floor)
+	return b.shift(b.apply(unaryOp(gorgonia.Rectify), b.shift(x, -floor)), floor)
 }
 
 // matrix is a leaf whose values are data.

@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -39,6 +40,9 @@ type schedule struct {
 	epochs, updates int
 	optimizer       func(shape [][]float64) optimizer
 }
+
+// errDiverged says that a surrogate's loss is not finite any more.
+var errDiverged = errors.New("surrogate training diverged; check the scores for outliers")
 
 // validationShare of the samples is held out, once per fit (B14: the original drew it anew every epoch, which leaks).
 const validationShare = 0.2
@@ -83,7 +87,7 @@ func trainNet(ctx context.Context, n trainable, s samples, plan schedule, rng *r
 			last = meanLoss(n, s, validation)
 		}
 		if math.IsNaN(last) || math.IsInf(last, 0) {
-			return 0, fmt.Errorf("surrogate training diverged in epoch %d: loss %g; check the scores for outliers", epoch+1, last)
+			return 0, fmt.Errorf("epoch %d, loss %g: %w", epoch+1, last, errDiverged)
 		}
 		if held > 0 && stop.done(epoch+1, last) {
 			break
