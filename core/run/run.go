@@ -152,7 +152,7 @@ const (
 	Resume   Verb = "resume"
 	Stop     Verb = "stop"
 	Kill     Verb = "kill"     // stop without a checkpoint
-	Branch   Verb = "branch"   // a new run from the first Trial trials of Run, Config replaces the configuration if set
+	Branch   Verb = "branch"   // a new paused run from the first Trial trials of Run (-1: all finished ones); Config replaces the configuration if set
 	Retry    Verb = "retry"    // train failed trial Trial again
 	Annotate Verb = "annotate" // set Run.Note to Text
 )
@@ -165,8 +165,11 @@ type Command struct {
 	Trial  int
 	Text   string
 	Config json.RawMessage
-	Actor  string
-	Time   time.Time
+	// Workers and Budget change the run's own with Resume (and Budget with Branch); 0 leaves them.
+	Workers int
+	Budget  int
+	Actor   string
+	Time    time.Time
 }
 
 // Reply says what became of a command. Refused is set when the run's state does not allow it; Text says why and what to do.

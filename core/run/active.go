@@ -1,0 +1,216 @@
+package run
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// active is one run in the controller's hands. Only the controller's goroutine touches it, except for the fields that say otherwise.
+type active struct {
+	Run
+	trials []*Trial // replaced, never changed in place: snapshots share them
+	job    Job
+	// jobMu lets one goroutine at a time call Next, State, View or Inspect.
+	jobMu sync.Mutex
+
+	ctx      context.Context // ends trainings and proposals
+	cancel   context.CancelFunc
+	pause    atomic.Bool // read by workers
+	slots    []*slot
+	thinking string
+	opening  bool
+	waiting  bool // Next said ErrWait; cleared by a result
+	spent    bool // Next said ErrDone
+
+	done, failed int
+	best         int
+	bestSoFar    []float64
+	frontier     []int
+	events       []Event
+	surrogate    *Surrogate
+	lastCommand  Command // the newest accepted one, for "already pausing"
+	seen         map[string]Reply
+	since        time.Time // when the state became Running
+}
+
+// slot is a place where one trial trains at a time.
+type slot struct {
+	id    int
+	trial int // -1 when idle
+	since time.Time
+
+	mu       sync.Mutex // guards what the training goroutine writes
+	progress Progress
+	losses   []float64
+}
+
+func (s *slot) view(now time.Time) WorkerView {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := WorkerView{Slot: s.id, Trial: s.trial, Since: s.since, Progress: s.progress, Losses: slices.Clone(s.losses)}
+	if p := s.progress; s.trial >= 0 && p.Step > 0 && p.Steps > 0 {
+		v.ETA = time.Duration(float64(now.Sub(s.since)) / float64(p.Step) * float64(p.Steps-p.Step))
+	}
+	return v
+}
+
+func newActive(r Run, trials []Trial) *active {
+	a := &active{Run: r, best: -1, seen: map[string]Reply{}}
+	for i := range trials {
+		a.trials = append(a.trials, &trials[i])
+	}
+	a.recount()
+	return a
+}
+
+// set replaces a trial.
+func (a *active) set(t Trial) {
+	a.trials = slices.Clone(a.trials)
+	if t.ID == len(a.trials) {
+		a.trials = append(a.trials, &t)
+	} else {
+		a.trials[t.ID] = &t
+	}
+}
+
+// history is a copy for the job.
+func (a *active) history() []Trial {
+	out := make([]Trial, len(a.trials))
+	for i, t := range a.trials {
+		out[i] = *t
+	}
+	return out
+}
+
+// recount derives totals, the best trial, the best-so-far curve and the frontier from the trials.
+func (a *active) recount() {
+	a.done, a.failed, a.best = 0, 0, -1
+	var finished []*Trial
+	for _, t := range a.trials {
+		switch {
+		case t.State == Done && t.Score != nil:
+			a.done++
+			finished = append(finished, t)
+		case t.State == Failed:
+			a.failed++
+		}
+	}
+	slices.SortStableFunc(finished, func(x, y *Trial) int { return x.Ended.Compare(y.Ended) })
+	a.bestSoFar = make([]float64, 0, len(finished))
+	for _, t := range finished {
+		if a.best < 0 || a.Objective.Better(*t.Score, *a.trials[a.best].Score) {
+			a.best = t.ID
+		}
+		a.bestSoFar = append(a.bestSoFar, *a.trials[a.best].Score)
+	}
+	a.frontier = frontier(finished, a.Objective)
+}
+
+// frontier are the trials that no other beats in score without more parameters, by ascending parameters.
+func frontier(finished []*Trial, o Objective) []int {
+	byParams := slices.Clone(finished)
+	slices.SortStableFunc(byParams, func(x, y *Trial) int {
+		if c := cmp.Compare(x.Params, y.Params); c != 0 {
+			return c
+		}
+		switch {
+		case o.Better(*x.Score, *y.Score):
+			return -1
+		case o.Better(*y.Score, *x.Score):
+			return 1
+		}
+		return 0
+	})
+	var ids []int
+	var best *Trial
+	for _, t := range byParams {
+		if best == nil || o.Better(*t.Score, *best.Score) {
+			best = t
+			ids = append(ids, t.ID)
+		}
+	}
+	return ids
+}
+
+// busy counts trainings.
+func (a *active) busy() int {
+	n := 0
+	for _, s := range a.slots {
+		if s.trial >= 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func (a *active) idleSlot() *slot {
+	for _, s := range a.slots {
+		if s.trial < 0 {
+			return s
+		}
+	}
+	return nil
+}
+
+// nextQueued is the first trial that waits for a worker.
+func (a *active) nextQueued() *Trial {
+	for _, t := range a.trials {
+		if (t.State == Queued || t.State == Paused) && !a.assigned(t.ID) {
+			return t
+		}
+	}
+	return nil
+}
+
+func (a *active) assigned(trial int) bool {
+	return slices.ContainsFunc(a.slots, func(s *slot) bool { return s.trial == trial })
+}
+
+// wantsMore reports whether another proposal is due: failed trials are replaced, up to a limit.
+func (a *active) wantsMore() bool {
+	if a.spent {
+		return false
+	}
+	if a.Budget == 0 {
+		return true
+	}
+	return len(a.trials)-a.failed < a.Budget && len(a.trials) < a.Budget*maxFailedShare+firstFailures
+}
+
+func (a *active) eta(now time.Time, workers []WorkerView) time.Duration {
+	if a.State != Running || a.Budget == 0 || a.done == 0 || len(workers) == 0 {
+		return 0
+	}
+	var seconds float64
+	for _, t := range a.trials {
+		if t.State == Done {
+			seconds += t.Seconds
+		}
+	}
+	left := float64(a.Budget-a.done) * seconds / float64(a.done)
+	for _, w := range workers {
+		if w.Trial >= 0 && w.Steps > 0 {
+			left -= seconds / float64(a.done) * float64(w.Step) / float64(w.Steps)
+		}
+	}
+	return time.Duration(max(left, 0) / float64(len(workers)) * float64(time.Second))
+}
+
+func (a *active) view(now time.Time) RunView {
+	v := RunView{
+		Run: a.Run, Trials: a.trials, Done: a.done, FailedN: a.failed, Best: a.best, BestSoFar: a.bestSoFar, Frontier: a.frontier,
+		Events: a.events, Surrogate: a.surrogate, Thinking: a.thinking,
+	}
+	if a.State == Running || a.State == Pausing || a.State == Stopping {
+		v.Seconds += now.Sub(a.since).Seconds()
+		for _, s := range a.slots {
+			v.Workers = append(v.Workers, s.view(now))
+		}
+	}
+	v.ETA = a.eta(now, v.Workers)
+	return v
+}

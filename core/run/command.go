@@ -1,0 +1,217 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Do implements Viewer: it applies a command, stores it as an event, and says what became of it. The same command ID gives the same reply again.
+func (c *Controller) Do(ctx context.Context, cmd Command) (Reply, error) {
+	var reply Reply
+	var err error
+	if derr := c.do(ctx, func() {
+		a := c.find(cmd.Run)
+		if a == nil {
+			err = errNoRun(cmd.Run)
+			return
+		}
+		if old, again := a.seen[cmd.ID]; again && cmd.ID != "" {
+			reply = old
+			return
+		}
+		reply = c.apply(a, cmd)
+		a.seen[cmd.ID] = reply
+		text := string(cmd.Verb) + ": " + reply.Text
+		if reply.Refused {
+			text = string(cmd.Verb) + " refused: " + reply.Text
+		} else {
+			a.lastCommand = cmd
+		}
+		c.eventBy(a, cmd.Trial, "command", cmd.Actor, text)
+	}); derr != nil {
+		return Reply{}, derr
+	}
+	return reply, err
+}
+
+func refuse(format string, args ...any) Reply {
+	return Reply{Refused: true, Text: fmt.Sprintf(format, args...)}
+}
+
+func (c *Controller) apply(a *active, cmd Command) Reply {
+	switch cmd.Verb {
+	case Pause:
+		return c.pause(a)
+	case Resume:
+		return c.resume(a, cmd)
+	case Stop:
+		return c.stop(a)
+	case Kill:
+		return c.kill(a)
+	case Branch:
+		return c.branch(a, cmd)
+	case Retry:
+		return c.retry(a, cmd)
+	case Annotate:
+		a.Note = cmd.Text
+		c.save(a)
+		return Reply{Text: "noted"}
+	}
+	return refuse("there is no command %q", cmd.Verb)
+}
+
+// who says who gave the newest command, and when.
+func (c *Controller) who(a *active) string {
+	if a.lastCommand.Actor == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (%s, %s ago)", a.lastCommand.Actor, c.opts.Clock().Sub(a.lastCommand.Time).Round(time.Second))
+}
+
+func (c *Controller) pause(a *active) Reply {
+	switch a.State {
+	case Running, Queued:
+		a.Want = Paused
+		c.halt(a, Pausing)
+		return Reply{Text: fmt.Sprintf("%s pauses at the next step boundary, with checkpoints", a.ID)}
+	case Pausing:
+		return Reply{Text: fmt.Sprintf("%s is already pausing%s", a.ID, c.who(a))}
+	case Paused:
+		return Reply{Text: fmt.Sprintf("%s is already paused%s", a.ID, c.who(a))}
+	}
+	return refuse("%s is %s; only a running run can be paused", a.ID, a.State)
+}
+
+func (c *Controller) resume(a *active, cmd Command) Reply {
+	switch a.State {
+	case Running:
+		return Reply{Text: a.ID + " is already running"}
+	case Pausing, Stopping:
+		if a.busy() > 0 || a.thinking != "" {
+			return refuse("%s is still %s; try again in a moment", a.ID, a.State)
+		}
+	case Done:
+		if cmd.Budget <= a.Budget {
+			return refuse("%s is done; give --candidates above %d to train more, or branch it", a.ID, a.Budget)
+		}
+	case Failed:
+		if a.busy() > 0 {
+			return refuse("%s is still ending its trainings; try again in a moment", a.ID)
+		}
+	}
+	if c.kinds[a.Kind] == nil {
+		return refuse("this flexi cannot run a %s", a.Kind)
+	}
+	if cmd.Workers > 0 {
+		a.Workers = cmd.Workers
+	}
+	if cmd.Budget > 0 {
+		a.Budget = cmd.Budget
+	}
+	c.start(a)
+	return Reply{Text: a.ID + " goes on"}
+}
+
+func (c *Controller) stop(a *active) Reply {
+	switch a.State {
+	case Running, Pausing, Queued:
+		a.Want = Stopped
+		c.halt(a, Stopping)
+		return Reply{Text: fmt.Sprintf("%s stops at the next step boundary, with checkpoints", a.ID)}
+	case Paused, Lost:
+		a.Want = Stopped
+		a.since = c.opts.Clock()
+		c.end(a, Stopped, "stopped")
+		c.closeJob(a)
+		return Reply{Text: a.ID + " is stopped"}
+	case Stopping:
+		return Reply{Text: fmt.Sprintf("%s is already stopping%s", a.ID, c.who(a))}
+	}
+	return refuse("%s is %s already", a.ID, a.State)
+}
+
+// kill ends trainings at once; what they did since their last checkpoints is lost.
+func (c *Controller) kill(a *active) Reply {
+	switch a.State {
+	case Running, Pausing, Stopping, Queued:
+		a.Want = Stopped
+		a.cancel()
+		c.halt(a, Stopping)
+		return Reply{Text: a.ID + " is ended at once"}
+	}
+	return c.stop(a)
+}
+
+// retry queues a failed trial again, with the same architecture and seed.
+func (c *Controller) retry(a *active, cmd Command) Reply {
+	if cmd.Trial < 0 || cmd.Trial >= len(a.trials) {
+		return refuse("%s has no trial %d", a.ID, cmd.Trial)
+	}
+	t := *a.trials[cmd.Trial]
+	if t.State != Failed {
+		return refuse("trial %d of %s is %s; only a failed one can be tried again", t.ID, a.ID, t.State)
+	}
+	if t.Attempt >= maxAttempts {
+		return refuse("trial %d of %s failed %d times, the last time with: %s", t.ID, a.ID, t.Attempt, t.Error)
+	}
+	t.Attempt++
+	t.State, t.Ended = waitingState(t), time.Time{}
+	if err := c.store.PutTrial(c.ctx, t, nil); err != nil {
+		return refuse("could not store it: %v", err)
+	}
+	a.set(t)
+	a.recount()
+	if a.State == Running {
+		c.schedule(a)
+		return Reply{Text: fmt.Sprintf("trial %d of %s is queued, attempt %d of %d", t.ID, a.ID, t.Attempt, maxAttempts)}
+	}
+	if a.State == Done || a.State == Failed || a.State == Stopped {
+		a.State, a.Want = Paused, Paused
+		c.save(a)
+	}
+	return Reply{Text: fmt.Sprintf("trial %d of %s is queued, attempt %d of %d; go on with `flexi resume %s`", t.ID, a.ID, t.Attempt, maxAttempts, a.ID)}
+}
+
+// branch makes a new, paused run from the first trials of a.
+func (c *Controller) branch(a *active, cmd Command) Reply {
+	n := cmd.Trial
+	if n < 0 {
+		n = len(a.trials)
+		for n > 0 && a.trials[n-1].State != Done {
+			n--
+		}
+	}
+	if n > len(a.trials) {
+		return refuse("%s has %d trials; cannot branch after %d", a.ID, len(a.trials), n)
+	}
+	r := a.Run
+	r.ID, r.State, r.Want, r.Parent, r.ParentTrials = "", Paused, Paused, a.ID, n
+	r.Created, r.Started, r.Ended, r.Seconds, r.Error, r.Note = c.opts.Clock(), time.Time{}, time.Time{}, 0, "", ""
+	if cmd.Config != nil {
+		r.Config = cmd.Config
+	}
+	if cmd.Budget > 0 {
+		r.Budget = cmd.Budget
+	}
+	r, err := c.store.CreateRun(c.ctx, r)
+	if err != nil {
+		return refuse("could not store the new run: %v", err)
+	}
+	b := newActive(r, nil)
+	for _, t := range a.trials[:n] {
+		u := *t
+		u.Run = r.ID
+		if u.State == Running {
+			u.State = waitingState(u)
+		}
+		if err := c.store.PutTrial(c.ctx, u, nil); err != nil {
+			return refuse("could not store trial %d of the new run: %v", u.ID, err)
+		}
+		b.set(u)
+	}
+	b.recount()
+	c.runs = append(c.runs, b)
+	c.event(b, -1, "state", fmt.Sprintf("branched from %s after %d trials", a.ID, n))
+	return Reply{Text: fmt.Sprintf("%s branches from %s after %d trials; start it with `flexi resume %s`", r.ID, a.ID, n, r.ID), Run: r.ID}
+}

@@ -1,0 +1,309 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Controller owns all runs of a workspace. One goroutine holds their state; everything else asks it.
+type Controller struct {
+	store Store
+	kinds map[string]Kind
+	opts  Options
+	log   *slog.Logger
+
+	calls  chan func()
+	ctx    context.Context
+	cancel context.CancelFunc
+	ended  chan struct{}
+	work   sync.WaitGroup // openings, proposals and trainings
+
+	runs    []*active // in the order of creation; owned by the loop
+	hub     *hub
+	system  *systemMeter
+	changed bool // something a viewer shows changed since the last snapshot
+}
+
+var _ Viewer = (*Controller)(nil)
+
+// ErrClosed is returned by calls on a controller that was shut down.
+var ErrClosed = errors.New("the workspace is closing")
+
+// New starts a controller on a store. Runs that were running when the last process ended without saying so become Lost.
+// The controller owns the store from here on; Shutdown closes it.
+func New(ctx context.Context, store Store, kinds []Kind, o Options) (*Controller, error) {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	c := &Controller{store: store, kinds: map[string]Kind{}, opts: o, log: o.Logger, calls: make(chan func()), ended: make(chan struct{}), hub: newHub(), system: newSystemMeter(o)}
+	for _, k := range kinds {
+		c.kinds[k.Name()] = k
+	}
+	c.ctx, c.cancel = context.WithCancel(ctx)
+	if err := c.loadRuns(); err != nil {
+		c.cancel()
+		return nil, err
+	}
+	c.publish()
+	go c.loop()
+	return c, nil
+}
+
+func (c *Controller) loadRuns() error {
+	runs, err := c.store.Runs(c.ctx)
+	if err != nil {
+		return fmt.Errorf("load runs: %w", err)
+	}
+	for _, r := range runs {
+		trials, err := c.store.Trials(c.ctx, r.ID)
+		if err != nil {
+			return fmt.Errorf("load trials of %s: %w", r.ID, err)
+		}
+		a := newActive(r, trials)
+		if a.events, err = c.store.Events(c.ctx, r.ID, eventsKept); err != nil {
+			return fmt.Errorf("load events of %s: %w", r.ID, err)
+		}
+		c.runs = append(c.runs, a)
+		if r.State == Running || r.State == Pausing || r.State == Stopping {
+			if err := c.lose(a); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lose marks a run whose process ended without pausing it.
+func (c *Controller) lose(a *active) error {
+	a.State = Lost
+	for _, t := range a.trials {
+		if t.State == Running {
+			u := *t
+			u.State = waitingState(u)
+			a.set(u)
+			if err := c.store.PutTrial(c.ctx, u, nil); err != nil {
+				return fmt.Errorf("mark trial %d of %s: %w", u.ID, a.ID, err)
+			}
+		}
+	}
+	c.event(a, -1, "state", "the process that ran it ended unexpectedly; resume goes on from the last checkpoints")
+	return c.store.UpdateRun(c.ctx, a.Run)
+}
+
+// waitingState is the state of a trial that is not in training but will be.
+func waitingState(t Trial) State {
+	if t.Checkpoint != "" {
+		return Paused
+	}
+	return Queued
+}
+
+// loop runs calls one at a time and publishes progress.
+func (c *Controller) loop() {
+	defer close(c.ended)
+	tick := time.NewTicker(publishEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case f := <-c.calls:
+			f()
+			if c.changed {
+				c.publish()
+			}
+		case <-tick.C:
+			if c.anyBusy() {
+				c.publish()
+			}
+		case <-c.ctx.Done():
+			return
+		}
+	}
+}
+
+func (c *Controller) anyBusy() bool {
+	return slices.ContainsFunc(c.runs, func(a *active) bool {
+		return a.busy() > 0 || a.thinking != ""
+	})
+}
+
+// do runs f in the loop and waits for it.
+func (c *Controller) do(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	select {
+	case c.calls <- func() { defer close(done); f() }:
+		<-done
+		return nil
+	case <-c.ended:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *Controller) publish() {
+	c.changed = false
+	now := c.opts.Clock()
+	s := &Snapshot{Time: now, Device: c.opts.Device, Store: c.store.Stats(), System: c.system.read(now)}
+	for _, a := range c.runs {
+		s.Runs = append(s.Runs, a.view(now))
+	}
+	c.hub.publish(s)
+}
+
+// event stores and remembers one line of history.
+func (c *Controller) event(a *active, trial int, kind, text string) {
+	c.eventBy(a, trial, kind, "", text)
+}
+
+func (c *Controller) eventBy(a *active, trial int, kind, actor, text string) {
+	e := []Event{{Time: c.opts.Clock(), Run: a.ID, Trial: trial, Kind: kind, Actor: actor, Text: text}}
+	if err := c.store.AddEvents(c.ctx, e); err != nil {
+		c.log.Error("store event", "run", a.ID, "text", text, "err", err)
+	}
+	a.events = append(a.events[max(0, len(a.events)-eventsKept+1):len(a.events):len(a.events)], e[0])
+	c.changed = true
+	c.log.Info(text, "run", a.ID, "trial", trial, "kind", kind, "actor", actor)
+}
+
+func (c *Controller) find(id string) *active {
+	for _, a := range c.runs {
+		if a.ID == id {
+			return a
+		}
+	}
+	return nil
+}
+
+// errNoRun names a run that does not exist.
+func errNoRun(id string) error { return fmt.Errorf("there is no run %q", id) }
+
+// Create stores a new run and starts it.
+func (c *Controller) Create(ctx context.Context, r Run) (Run, error) {
+	if c.kinds[r.Kind] == nil {
+		return Run{}, fmt.Errorf("create run: there is no kind %q", r.Kind)
+	}
+	if r.Workers < 1 {
+		return Run{}, fmt.Errorf("create run: %d workers, must be at least 1", r.Workers)
+	}
+	r.Created, r.State, r.Want = c.opts.Clock(), Queued, Running
+	var err error
+	if derr := c.do(ctx, func() {
+		if r, err = c.store.CreateRun(c.ctx, r); err != nil {
+			return
+		}
+		a := newActive(r, nil)
+		c.runs = append(c.runs, a)
+		c.event(a, -1, "state", "created")
+		c.start(a)
+		r = a.Run
+	}); derr != nil {
+		return Run{}, derr
+	}
+	return r, err
+}
+
+// Subscribe implements Viewer.
+func (c *Controller) Subscribe(ctx context.Context) <-chan *Snapshot { return c.hub.subscribe(ctx) }
+
+// Points implements Viewer.
+func (c *Controller) Points(ctx context.Context, id string, trial int) ([]Point, error) {
+	return c.store.Points(ctx, id, trial)
+}
+
+// OpenBlob reads a stored file.
+func (c *Controller) OpenBlob(hash string) (io.ReadCloser, error) { return c.store.OpenBlob(hash) }
+
+// Inspect implements Viewer. Where the run is not open, it answers from what the trial holds.
+func (c *Controller) Inspect(ctx context.Context, id string, trial int) (Inspection, error) {
+	var a *active
+	var job Job
+	var trials []Trial
+	if err := c.do(ctx, func() {
+		if a = c.find(id); a != nil {
+			job, trials = a.job, a.history()
+		}
+	}); err != nil {
+		return Inspection{}, err
+	}
+	if a == nil {
+		return Inspection{}, errNoRun(id)
+	}
+	if trial < 0 || trial >= len(trials) {
+		return Inspection{}, fmt.Errorf("run %s has no trial %d", id, trial)
+	}
+	t := trials[trial]
+	if job == nil {
+		return Inspection{Hash: t.Hash, Title: t.Title, Arch: t.Arch, Layers: t.Layers, Params: t.Params}, nil
+	}
+	a.jobMu.Lock()
+	defer a.jobMu.Unlock()
+	return job.Inspect(t, trials)
+}
+
+// Wait returns the run when nothing more happens to it by itself: done, failed, stopped or paused.
+func (c *Controller) Wait(ctx context.Context, id string) (Run, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for s := range c.Subscribe(ctx) {
+		i := slices.IndexFunc(s.Runs, func(r RunView) bool { return r.ID == id })
+		if i < 0 {
+			return Run{}, errNoRun(id)
+		}
+		switch r := s.Runs[i].Run; r.State {
+		case Done, Failed, Stopped, Paused:
+			return r, nil
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return Run{}, err
+	}
+	return Run{}, ErrClosed
+}
+
+// Shutdown pauses what runs, waits for the checkpoints as long as ctx allows, and closes the store.
+func (c *Controller) Shutdown(ctx context.Context) error {
+	err := c.do(ctx, func() {
+		for _, a := range c.runs {
+			if a.State == Running || a.State == Queued {
+				c.eventBy(a, -1, "state", "", "pausing, because flexi is closing")
+				c.halt(a, Pausing)
+			}
+		}
+	})
+	idle := make(chan struct{})
+	go func() {
+		c.work.Wait()
+		close(idle)
+	}()
+	select {
+	case <-idle:
+	case <-ctx.Done():
+		err = errors.Join(err, fmt.Errorf("trainings did not reach a step boundary in time; they go on from their last checkpoints: %w", ctx.Err()))
+		c.do(context.Background(), func() {
+			for _, a := range c.runs {
+				if a.cancel != nil {
+					a.cancel()
+				}
+			}
+		})
+	}
+	// One more call, so that what the last worker reported is applied.
+	c.do(context.Background(), func() {
+		for _, a := range c.runs {
+			c.closeJob(a)
+		}
+	})
+	c.cancel()
+	<-c.ended
+	c.hub.close()
+	return errors.Join(err, c.store.Close())
+}

@@ -1,0 +1,28 @@
+package run
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Options of a Controller.
+type Options struct {
+	Logger  *slog.Logger
+	Clock   func() time.Time // nil: time.Now
+	Device  string           // shown to viewers
+	Version string
+	// Threads is the number of processor threads that the workers of a run share.
+	Threads int
+}
+
+// publishEvery bounds how often progress alone makes a new snapshot.
+const publishEvery = 250 * time.Millisecond
+
+// Limits of the controller.
+const (
+	maxAttempts    = 3    // trainings of one trial before it stays failed
+	firstFailures  = 3    // if the first so many trials all fail, the run fails
+	eventsKept     = 2000 // events of a run in memory
+	lossesKept     = 120  // recent losses of a worker
+	maxFailedShare = 2    // a run gives up after budget × this many trials
+)

@@ -1,0 +1,73 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+)
+
+// worker is what a training sees of its slot.
+type worker struct {
+	c       *Controller
+	a       *active
+	slot    *slot
+	trial   int
+	began   time.Time
+	spent   float64 // seconds of earlier sessions
+	threads int
+	slots   int
+}
+
+var _ Worker = (*worker)(nil)
+
+func (w *worker) Slot() int    { return w.slot.id }
+func (w *worker) Slots() int   { return w.slots }
+func (w *worker) Threads() int { return w.threads }
+
+func (w *worker) ShouldPause() bool { return w.a.pause.Load() }
+
+func (w *worker) seconds() float64 { return w.spent + w.c.opts.Clock().Sub(w.began).Seconds() }
+
+// Progress replaces the progress line; the loop's next snapshot shows it.
+func (w *worker) Progress(p Progress) {
+	w.slot.mu.Lock()
+	defer w.slot.mu.Unlock()
+	w.slot.progress = p
+	w.slot.losses = append(w.slot.losses[max(0, len(w.slot.losses)-lossesKept+1):], p.Loss)
+}
+
+func (w *worker) Points(p ...Point) {
+	if err := w.c.store.AddPoints(w.c.ctx, w.a.ID, w.trial, p); err != nil {
+		w.c.log.Error("store curve", "run", w.a.ID, "trial", w.trial, "err", err)
+	}
+}
+
+func (w *worker) Event(kind, text string) {
+	w.c.do(w.c.ctx, func() { w.c.event(w.a, w.trial, kind, text) })
+}
+
+// Save stores the checkpoint's file first and its record second.
+func (w *worker) Save(ctx context.Context, write func(io.Writer) error) error {
+	hash, _, err := w.c.store.PutBlob(ctx, write)
+	if err != nil {
+		return err
+	}
+	var stored error
+	if err := w.c.do(ctx, func() {
+		t := *w.a.trials[w.trial]
+		t.Checkpoint, t.Seconds = hash, w.seconds()
+		if stored = w.c.store.PutTrial(w.c.ctx, t, nil); stored == nil {
+			w.a.set(t)
+			w.c.changed = true
+		}
+	}); err != nil {
+		return err
+	}
+	if stored != nil {
+		return fmt.Errorf("record checkpoint of trial %d: %w", w.trial, stored)
+	}
+	return nil
+}
+
+func (w *worker) Open(blob string) (io.ReadCloser, error) { return w.c.store.OpenBlob(blob) }
