@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"flexi/core/device"
 	"flexi/core/device/cpu"
 )
 
@@ -120,8 +121,8 @@ func newSmallNet(t testing.TB, threads int, arch string, goal Objective, c Confi
 }
 
 // float64Model copies a net's weights into the float64 model.
-func float64Model(n *Net) refModel {
-	r := refModel{arch: n.arch, config: n.config, goal: n.objective, w: map[string][]float64{}}
+func float64Model(n *Net) *refModel {
+	r := &refModel{arch: n.arch, config: n.config, goal: n.objective, w: map[string][]float64{}}
 	for _, t := range n.Tensors() {
 		for _, v := range t.Data {
 			r.w[t.Name] = append(r.w[t.Name], float64(v))
@@ -194,17 +195,30 @@ func exportedGradients(n *Net) map[string][]float32 {
 
 // Every gradient agrees with central differences of the float64 model: along a random direction of each tensor, which involves every element, and in
 // single elements. The bound is 1e-4 of the tensor's largest gradient (1e-6 of the model's largest for gradients that are zero in exact arithmetic).
-func TestGradientsAgainstFiniteDifferences(t *testing.T) {
+func TestGradientsAgainstFiniteDifferences(t *testing.T) { testGradients(t, 0) }
+
+// With dropout the float64 model uses the same masks.
+func TestGradientsWithDropout(t *testing.T) { testGradients(t, 0.25) }
+
+func testGradients(t *testing.T, dropout float32) {
 	for _, m := range smallModels {
 		t.Run(m.name, func(t *testing.T) {
-			n := newSmallNet(t, 1, m.arch, m.goal, smallConfig(m.ortho))
+			const seed, step = 11, 3
+			c := smallConfig(m.ortho)
+			c.Dropout = float64(dropout)
+			n := newSmallNet(t, 1, m.arch, m.goal, c)
 			randomWeights(t, n, 5)
 			b := randomBatch(n.config, n.objective, 2, 7, 6)
-			loss, err := n.Gradients(context.Background(), b, 1, 0)
+			loss, err := n.Gradients(context.Background(), b, seed, step)
 			if err != nil {
 				t.Fatal(err)
 			}
 			ref := float64Model(n)
+			if dropout > 0 {
+				ref.drop = func(site uint32) device.Dropout {
+					return device.Dropout{P: dropout, Seed: device.StreamSeed(seed, site, step)}
+				}
+			}
 			if _, want := ref.forward(b); math.Abs(loss-want) > 2e-5*max(1, want) {
 				t.Errorf("loss %v, want %v", loss, want)
 			}
@@ -221,7 +235,7 @@ func TestGradientsAgainstFiniteDifferences(t *testing.T) {
 	}
 }
 
-func checkTensorGradient(t *testing.T, ref refModel, b Batch, name string, grad []float32, largest float64, rng *rand.Rand) {
+func checkTensorGradient(t *testing.T, ref *refModel, b Batch, name string, grad []float32, largest float64, rng *rand.Rand) {
 	t.Helper()
 	bound := max(1e-4*maxAbs(grad), 1e-6*largest)
 	values := ref.w[name]
@@ -252,7 +266,7 @@ func checkTensorGradient(t *testing.T, ref refModel, b Batch, name string, grad 
 }
 
 // directional is the central difference of the loss along d, with Richardson extrapolation.
-func directional(ref refModel, b Batch, values, d []float64) float64 {
+func directional(ref *refModel, b Batch, values, d []float64) float64 {
 	saved := slices.Clone(values)
 	at := func(step float64) float64 {
 		for i := range values {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"flexi/core/device"
 )
 
 // This file is the model a second time: float64, plain loops, straight from the formulas of the design notes, without graphs or kernels. Activations are
@@ -14,6 +16,44 @@ type refModel struct {
 	config Config
 	goal   Objective
 	w      map[string][]float64
+	// drop is the mask of a dropout site, counted in the order values are dropped in; nil without dropout.
+	drop func(site uint32) device.Dropout
+	site uint32
+}
+
+// mask is the next dropout site's mask; it is off without dropout.
+func (r *refModel) mask() device.Dropout {
+	if r.drop == nil {
+		return device.Dropout{}
+	}
+	r.site++
+	return r.drop(r.site)
+}
+
+// dropped applies a mask to a matrix, whose element (i, j) has the index i·columns + j.
+func (r *refModel) dropped(x refMatrix) refMatrix {
+	m := r.mask()
+	if !m.On() {
+		return x
+	}
+	y := refNew(len(x), len(x[0]))
+	for i := range x {
+		for k := range x[i] {
+			y[i][k] = x[i][k] * refKept(m, i*len(x[i])+k)
+		}
+	}
+	return y
+}
+
+func refKept(m device.Dropout, index int) float64 {
+	switch {
+	case !m.On():
+		return 1
+	case m.Keep(uint32(index)):
+		return 1 / (1 - float64(m.P))
+	default:
+		return 0
+	}
 }
 
 type refMatrix = [][]float64
@@ -27,7 +67,7 @@ func refNew(rows, cols int) refMatrix {
 }
 
 // linear is x·Wᵀ + b.
-func (r refModel) linear(x refMatrix, weight, bias string) refMatrix {
+func (r *refModel) linear(x refMatrix, weight, bias string) refMatrix {
 	w := r.w[weight]
 	in := len(x[0])
 	out := len(w) / in
@@ -45,11 +85,11 @@ func (r refModel) linear(x refMatrix, weight, bias string) refMatrix {
 	return y
 }
 
-func (r refModel) dense(x refMatrix, name string) refMatrix {
+func (r *refModel) dense(x refMatrix, name string) refMatrix {
 	return r.linear(x, name+".weight", name+".bias")
 }
 
-func (r refModel) norm(x refMatrix, name string) refMatrix {
+func (r *refModel) norm(x refMatrix, name string) refMatrix {
 	y := refNew(len(x), len(x[0]))
 	for i, row := range x {
 		var mean, variance float64
@@ -106,8 +146,18 @@ func refConcat(xs ...refMatrix) refMatrix {
 	return y
 }
 
-// head attends with one head: scores (q·W·k + q·R[a-b+P-1])/sqrt(d) + mask. k is nil for position-only heads, w nil for plain ones.
-func (r refModel) head(b Batch, q, k, v refMatrix, table, w []float64) refMatrix {
+// refHead is one head: k is nil for position-only heads, w nil for plain ones.
+type refHead struct {
+	q, k, v   refMatrix
+	w         []float64
+	i, heads  int
+	drop      device.Dropout
+	positions []float64
+}
+
+// head attends with one head: scores (q·W·k + q·R[a-b+P-1])/sqrt(d) + mask.
+func (r *refModel) head(b Batch, h refHead) refMatrix {
+	q, k, v, table, w := h.q, h.k, h.v, h.positions, h.w
 	d := len(q[0])
 	out := refNew(len(q), d)
 	for row := range b.B {
@@ -136,6 +186,7 @@ func (r refModel) head(b Batch, q, k, v refMatrix, table, w []float64) refMatrix
 				}
 			}
 			for c, p := range refSoftmax(scores) {
+				p *= refKept(h.drop, ((row*h.heads+h.i)*b.T+a)*b.T+c)
 				for i := range d {
 					out[row*b.T+a][i] += p * v[row*b.T+c][i]
 				}
@@ -160,7 +211,7 @@ func refSoftmax(x []float64) []float64 {
 }
 
 // mix is the 2-D transform of every batch row, four nested sums.
-func (r refModel) mix(b Batch, x refMatrix, kind string) refMatrix {
+func (r *refModel) mix(b Batch, x refMatrix, kind string) refMatrix {
 	cols := len(x[0])
 	y := refNew(len(x), cols)
 	T, H := float64(b.T), float64(cols)
@@ -201,7 +252,7 @@ func refOrtho(kind string, i, n int) float64 {
 }
 
 // convolution is the five steps of 2.6.
-func (r refModel) convolution(b Batch, prefix string, source, query, value refMatrix, heads, k int) refMatrix {
+func (r *refModel) convolution(b Batch, prefix string, source, query, value refMatrix, heads, k int) refMatrix {
 	depth := refNew(len(source), len(source[0]))
 	w := r.w[prefix+"depthwise.weight"]
 	for row := range b.B {
@@ -243,7 +294,7 @@ func (r refModel) convolution(b Batch, prefix string, source, query, value refMa
 }
 
 // context of a standard layer.
-func (r refModel) context(b Batch, prefix string, l Layer, x refMatrix) refMatrix {
+func (r *refModel) context(b Batch, prefix string, l Layer, x refMatrix) refMatrix {
 	heads, d := l.Heads, l.Hidden/l.Heads
 	if l.Op == SpanConvolution {
 		heads /= 2
@@ -253,13 +304,17 @@ func (r refModel) context(b Batch, prefix string, l Layer, x refMatrix) refMatri
 	if l.Op != LinearTransform {
 		k = r.dense(x, prefix+"attention.key")
 	}
+	mask := r.mask()
 	var attention []refMatrix
 	for i := range heads {
-		var key refMatrix
-		if k != nil {
-			key = refColumns(k, i*d, d)
+		h := refHead{
+			q: refColumns(q, i*d, d), v: refColumns(v, i*d, d), w: r.w[prefix+"attention.bilinear.weight"], i: i, heads: heads, drop: mask,
+			positions: r.w[prefix+"attention.distance_embedding.weight"],
 		}
-		attention = append(attention, r.head(b, refColumns(q, i*d, d), key, refColumns(v, i*d, d), r.w[prefix+"attention.distance_embedding.weight"], r.w[prefix+"attention.bilinear.weight"]))
+		if k != nil {
+			h.k = refColumns(k, i*d, d)
+		}
+		attention = append(attention, r.head(b, h))
 	}
 	c := refConcat(attention...)
 	switch l.Op {
@@ -272,38 +327,40 @@ func (r refModel) context(b Batch, prefix string, l Layer, x refMatrix) refMatri
 }
 
 // mixedContext of a hetero layer (2.9).
-func (r refModel) mixedContext(b Batch, prefix string, l Layer, x refMatrix) refMatrix {
+func (r *refModel) mixedContext(b Batch, prefix string, l Layer, x refMatrix) refMatrix {
 	d := l.Mixed[0].Size
 	q, v := r.dense(x, prefix+"attention.query"), r.dense(x, prefix+"attention.value")
 	var k refMatrix
 	if _, ok := r.w[prefix+"attention.key.weight"]; ok {
 		k = r.dense(x, prefix+"attention.key")
 	}
-	table := r.w[prefix+"attention.distance_embedding.weight"]
+	mask := r.mask()
 	weighted := 0
 	var out []refMatrix
 	for i, h := range l.Mixed {
 		qi, vi := refColumns(q, i*d, d), refColumns(v, i*d, d)
+		head := refHead{q: qi, v: vi, i: i, heads: len(l.Mixed), drop: mask, positions: r.w[prefix+"attention.distance_embedding.weight"]}
 		switch h.Op {
 		case SelfAttention:
-			var w []float64
+			head.k = refColumns(k, i*d, d)
 			if h.Param == Weighted {
-				w = r.w[prefix+"attention.bilinear.weight"][weighted*d*d : (weighted+1)*d*d]
+				head.w = r.w[prefix+"attention.bilinear.weight"][weighted*d*d : (weighted+1)*d*d]
 				weighted++
 			}
-			out = append(out, r.head(b, qi, refColumns(k, i*d, d), vi, table, w))
+			out = append(out, r.head(b, head))
 		case LinearTransform:
-			out = append(out, refAdd(r.head(b, qi, nil, vi, table, nil), r.mix(b, vi, h.Param)))
+			out = append(out, refAdd(r.head(b, head), r.mix(b, vi, h.Param)))
 		default:
 			conv := r.convolution(b, fmt.Sprintf("%sattention.head.%d.", prefix, i), refColumns(k, i*d, d), qi, vi, 1, kernelSize(h.Param))
-			out = append(out, refAdd(r.head(b, qi, nil, vi, table, nil), conv))
+			out = append(out, refAdd(r.head(b, head), conv))
 		}
 	}
 	return refConcat(out...)
 }
 
-// forward is the whole model without dropout: the output of the head, and the loss.
-func (r refModel) forward(b Batch) (logits refMatrix, loss float64) {
+// forward is the whole model: the output of the head, and the loss.
+func (r *refModel) forward(b Batch) (logits refMatrix, loss float64) {
+	r.site = 0
 	h := r.arch.Layers[0].Hidden
 	x := refNew(b.B*b.T, h)
 	for i := range x {
@@ -311,19 +368,19 @@ func (r refModel) forward(b Batch) (logits refMatrix, loss float64) {
 			x[i][k] = r.w[WordEmbedding][int(b.IDs[i])*h+k] + r.w["embeddings.token_type_embeddings.weight"][int(b.Segments[i])*h+k]
 		}
 	}
-	x = r.norm(x, "embeddings.LayerNorm")
+	x = r.dropped(r.norm(x, "embeddings.LayerNorm"))
 	for j, l := range r.arch.Layers {
 		prefix := fmt.Sprintf("encoder.layer.%d.", j)
 		c := r.context
 		if l.Mixed != nil {
 			c = r.mixedContext
 		}
-		y := r.norm(refAdd(x, r.dense(c(b, prefix, l, x), prefix+"attention.output.dense")), prefix+"attention.output.LayerNorm")
+		y := r.norm(refAdd(x, r.dropped(r.dense(c(b, prefix, l, x), prefix+"attention.output.dense"))), prefix+"attention.output.LayerNorm")
 		z := y
 		for i := range l.FF {
 			z = refApply(r.dense(z, fmt.Sprintf("%sintermediate.%d.dense", prefix, i)), refGELU)
 		}
-		x = r.norm(refAdd(y, r.dense(z, prefix+"output.dense")), prefix+"output.LayerNorm")
+		x = r.norm(refAdd(y, r.dropped(r.dense(z, prefix+"output.dense"))), prefix+"output.LayerNorm")
 		if _, ok := r.w[prefix+"projection.weight"]; ok {
 			x = r.dense(x, prefix+"projection")
 		}
@@ -335,7 +392,7 @@ func (r refModel) forward(b Batch) (logits refMatrix, loss float64) {
 	for row := range first {
 		first[row] = x[row*b.T]
 	}
-	logits = r.dense(refApply(r.dense(first, "pooler.dense"), math.Tanh), "classifier")
+	logits = r.dense(r.dropped(refApply(r.dense(first, "pooler.dense"), math.Tanh)), "classifier")
 	if r.goal.Kind == Regress {
 		for i := range logits {
 			e := logits[i][0] - float64(b.Targets[i])
@@ -346,7 +403,7 @@ func (r refModel) forward(b Batch) (logits refMatrix, loss float64) {
 	return logits, refCrossEntropy(logits, b.Labels)
 }
 
-func (r refModel) maskedLM(b Batch, x refMatrix) (refMatrix, float64) {
+func (r *refModel) maskedLM(b Batch, x refMatrix) (refMatrix, float64) {
 	picked := refNew(len(b.Picked), len(x[0]))
 	for i, p := range b.Picked {
 		if p >= 0 {
