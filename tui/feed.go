@@ -1,0 +1,108 @@
+package tui
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"flexi/core/run"
+)
+
+// Pace of what comes from outside.
+const (
+	snapshotPause = 250 * time.Millisecond // at most 4 redraws a second from data
+	pointsPause   = 2 * time.Second        // between two readings of a growing learning curve
+	tickPause     = time.Second
+)
+
+// nextSnapshot waits for the next snapshot, no sooner than pause from now. Meanwhile the mailbox keeps only the newest.
+func (m *model) nextSnapshot(pause time.Duration) tea.Cmd {
+	ctx, feed := m.ctx, m.feed
+	return func() tea.Msg {
+		if pause > 0 {
+			timer := time.NewTimer(pause)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				return feedClosedMsg{}
+			}
+		}
+		select {
+		case s, open := <-feed:
+			if open && s != nil {
+				return snapshotMsg{s}
+			}
+		case <-ctx.Done():
+		}
+		return feedClosedMsg{}
+	}
+}
+
+// tick moves the clock while a run is active: nothing wakes up for a picture that cannot change.
+func (m *model) tick() tea.Cmd {
+	if m.ticking || m.snap == nil || !anyActive(m.snap) {
+		return nil
+	}
+	m.ticking = true
+	return tea.Tick(tickPause, func(t time.Time) tea.Msg { return tickMsg(t) })
+}
+
+func anyActive(s *run.Snapshot) bool {
+	for i := range s.Runs {
+		if active(s.Runs[i].State) {
+			return true
+		}
+	}
+	return false
+}
+
+// send asks the controller for something on behalf of the person at the terminal.
+func (m *model) send(c run.Command) tea.Cmd {
+	c.ID, c.Actor, c.Time = rand.Text(), m.actor, m.now
+	ctx, viewer := m.ctx, m.viewer
+	return func() tea.Msg {
+		reply, err := viewer.Do(ctx, c)
+		return replyMsg{c.Verb, reply, err}
+	}
+}
+
+// inspect fetches what the inspector shows and does not have yet; learning curves of a running trial are read again now and then.
+func (m *model) inspect() tea.Cmd {
+	of := subject{m.runID, m.inspected()}
+	if m.screen != inspector || of.trial < 0 || m.trialAt(of.trial) == nil {
+		return nil
+	}
+	var cmds []tea.Cmd
+	if m.looked.of != of {
+		m.looked = looked{of: of}
+		cmds = append(cmds, fetchInspection(m.ctx, m.viewer, of))
+	}
+	if m.looked.reading || !m.pointsDue() {
+		return tea.Batch(cmds...)
+	}
+	m.looked.reading, m.looked.readAt, m.looked.readState = true, m.now, m.trialAt(of.trial).State
+	return tea.Batch(append(cmds, fetchPoints(m.ctx, m.viewer, of))...)
+}
+
+// pointsDue: never read yet, or the trial's state has changed since, or it is growing and the last reading is old.
+func (m *model) pointsDue() bool {
+	t := m.trialAt(m.looked.of.trial)
+	return m.looked.readAt.IsZero() || t.State != m.looked.readState || active(t.State) && m.now.Sub(m.looked.readAt) >= pointsPause
+}
+
+func fetchInspection(ctx context.Context, v run.Viewer, of subject) tea.Cmd {
+	return func() tea.Msg {
+		in, err := v.Inspect(ctx, of.run, of.trial)
+		return inspectionMsg{of, in, err}
+	}
+}
+
+func fetchPoints(ctx context.Context, v run.Viewer, of subject) tea.Cmd {
+	return func() tea.Msg {
+		points, err := v.Points(ctx, of.run, of.trial)
+		return pointsMsg{of, points, err}
+	}
+}

@@ -1,0 +1,45 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	tea "charm.land/bubbletea/v2"
+
+	"flexi/core/run"
+)
+
+// framesPerSecond bounds redraws; idle, Bubble Tea costs about 0.5% of a core at this rate.
+const framesPerSecond = 30
+
+// Run opens the workbench in a terminal and returns when the person leaves (nil) or ctx ends (its error). It never pauses or stops runs by
+// itself: a caller that owns them does so afterwards.
+func Run(ctx context.Context, v run.Viewer, o Options) error {
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	m, err := newModel(inner, v, o)
+	if err != nil {
+		return err
+	}
+	options := []tea.ProgramOption{tea.WithContext(inner), tea.WithFPS(framesPerSecond), tea.WithoutSignalHandler()}
+	if o.In != nil {
+		options = append(options, tea.WithInput(o.In))
+	}
+	if o.Out != nil {
+		options = append(options, tea.WithOutput(o.Out))
+	}
+	if o.Environ != nil {
+		options = append(options, tea.WithEnvironment(o.Environ))
+	}
+	_, err = tea.NewProgram(m, options...).Run()
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, tea.ErrProgramPanic):
+		return fmt.Errorf("the workbench broke and was closed; the runs are not touched: %w", err)
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return fmt.Errorf("draw the workbench: %w", err)
+}

@@ -1,0 +1,39 @@
+package tui
+
+import "fmt"
+
+// systemLines are the machine, the process and the store.
+func (m *model) systemLines(w int) []textLine {
+	if m.snap == nil {
+		return nil
+	}
+	s, st := m.snap.System, m.snap.Store
+	out := []textLine{
+		oneSpan("machine", strong),
+		field("device", m.snap.Device),
+		field("processors", fmt.Sprint(s.CPUs)),
+		{},
+		oneSpan("process", strong),
+		field("version", s.Version),
+		field("pid", fmt.Sprint(s.PID)),
+		field("up", ageText(m.now, s.Started)),
+		field("processor", fmt.Sprintf("%.0f%% of %d%%", s.CPUPercent, 100*s.CPUs)),
+		field("memory", bytesText(int64(s.RSSBytes))+", of which Go heap "+bytesText(int64(s.HeapBytes))),
+		field("goroutines", fmt.Sprint(s.Goroutines)),
+		{},
+		oneSpan("store", strong),
+	}
+	out = append(out, wrapped("place", st.Path, plain, w)...)
+	out = append(out, field("database", bytesText(st.DatabaseBytes)), field("weights", fmt.Sprintf("%s in %s", bytesText(st.BlobBytes), plural(st.Blobs, "file"))))
+	if st.ReadOnly != "" {
+		out = append(out, wrapped("read-only", st.ReadOnly+"; nothing is saved until flexi is started again", bad, w)...)
+	} else {
+		out = append(out, textLine{{padRight("writes", 11), dim}, {"all saved", good}})
+	}
+	return append(out, textLine{}, oneSpan("this window", strong),
+		field("picture", m.clockText(m.snap.Time)+", "+ageText(m.now, m.snap.Time)+" ago"),
+		field("merged", fmt.Sprintf("%d progress updates, because windows were slower than training", m.snap.Dropped)),
+		field("size", fmt.Sprintf("%dx%d", m.w, m.h)),
+		field("colours", m.theme.name),
+		field("characters", m.glyphs.name))
+}
