@@ -20,8 +20,6 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
-
-	"flexi/core/model"
 )
 
 var (
@@ -127,8 +125,8 @@ func readTable(t *testing.T, name string) (lib *Library, scores []float64, noise
 		}
 		width = len(features) - at
 	}
-	lib = &Library{Archs: make([]model.Arch, len(scores)), Embeddings: principal(t, mat.NewDense(len(scores), width, features), min(16, width))}
-	for i := range lib.Archs {
+	lib = &Library{Embeddings: principal(t, mat.NewDense(len(scores), width, features), min(16, width))}
+	for i := range scores {
 		lib.Hashes = append(lib.Hashes, fmt.Sprint(i))
 	}
 	return lib, scores, meta.Noise

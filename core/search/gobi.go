@@ -60,6 +60,9 @@ func (g gobi) minimise(expand func(x []float64, q *quadratic), start []float64, 
 	x = slices.Clone(start)
 	b.clip(x)
 	q := newQuadratic(len(x))
+	if g.probe && !g.firstOrder {
+		q = newFullQuadratic(len(x))
+	}
 	expand(x, q)
 	best, bestValue := slices.Clone(x), q.value
 	move, still := g.mover(len(x), rng), 0
@@ -96,7 +99,7 @@ func (g gobi) mover(d int, rng *rand.Rand) func(t int, x []float64, q *quadratic
 			}
 			q.product(a.signs, a.curvature)
 		} else {
-			q.diagonal(a.curvature)
+			copy(a.curvature, q.diag)
 		}
 		a.step(t, x, q.grad)
 	}

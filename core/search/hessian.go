@@ -3,38 +3,56 @@ package search
 // quadratic is the second-order expansion of a scalar function at one point of the d-dimensional input space.
 //
 // Gorgonia's Grad of a Grad silently returns the first gradient, so the surrogates carry the Jacobian of every unit forward and collect
-// exact curvature from each of them: with adjoint a of a unit f(o), the Hessian gains a f”(o) (do/dx)(do/dx)ᵀ.
+// exact curvature from each of them: a unit f(o) with adjoint a and second derivative f2 adds a*f2*(do/dx)(do/dx)ᵀ to the Hessian.
 type quadratic struct {
 	value float64
 	grad  []float64 // d
-	hess  []float64 // d*d, row-major; only the upper triangle holds until mirror is called
+	diag  []float64 // d, the Hessian's diagonal
+	hess  []float64 // d*d, row-major, nil unless asked for; mirror completes the lower triangle and diag
 }
 
+// newQuadratic holds the Hessian's diagonal only.
 func newQuadratic(d int) *quadratic {
-	return &quadratic{grad: make([]float64, d), hess: make([]float64, d*d)}
+	return &quadratic{grad: make([]float64, d), diag: make([]float64, d)}
+}
+
+// newFullQuadratic holds the whole Hessian, which takes d/2 times the work of the diagonal to collect.
+func newFullQuadratic(d int) *quadratic {
+	q := newQuadratic(d)
+	q.hess = make([]float64, d*d)
+	return q
 }
 
 func (q *quadratic) reset() {
 	q.value = 0
 	clear(q.grad)
+	clear(q.diag)
 	clear(q.hess)
 }
 
 // addGrad adds c*u to the gradient.
-func (q *quadratic) addGrad(c float64, u []float64) {
-	for i, ui := range u {
-		q.grad[i] += c * ui
+func (q *quadratic) addGrad(c float64, u []float64) { addScaled(q.grad, c, u) }
+
+// addSquare adds c to the Hessian's diagonal at i.
+func (q *quadratic) addSquare(i int, c float64) {
+	if q.hess == nil {
+		q.diag[i] += c
+	} else {
+		q.hess[i*len(q.grad)+i] += c
 	}
 }
 
-// addCurvature adds c*u*uᵀ to the upper triangle of the Hessian.
+// addCurvature adds c*u*uᵀ to the Hessian.
 func (q *quadratic) addCurvature(c float64, u []float64) {
 	d := len(u)
-	for i, ui := range u {
-		a, row := c*ui, q.hess[i*d:(i+1)*d]
-		for j := i; j < d; j++ {
-			row[j] += a * u[j]
+	if q.hess == nil {
+		for i, ui := range u {
+			q.diag[i] += c * ui * ui
 		}
+		return
+	}
+	for i, ui := range u {
+		addScaled(q.hess[i*d+i:(i+1)*d], c*ui, u[i:])
 	}
 }
 
@@ -43,39 +61,37 @@ func (q *quadratic) addCurvature(c float64, u []float64) {
 func (q *quadratic) addCurvature2(uu, uv, vv float64, u, v []float64) {
 	d := len(u)
 	v = v[:d]
-	for i, ui := range u {
-		a, b, row := uu*ui+uv*v[i], uv*ui+vv*v[i], q.hess[i*d:(i+1)*d]
-		for j := i; j < d; j++ {
-			row[j] += a*u[j] + b*v[j]
+	if q.hess == nil {
+		for i, ui := range u {
+			q.diag[i] += ui*(uu*ui+2*uv*v[i]) + vv*v[i]*v[i]
 		}
+		return
+	}
+	for i, ui := range u {
+		row := q.hess[i*d+i : (i+1)*d]
+		addScaled(row, uu*ui+uv*v[i], u[i:])
+		addScaled(row, uv*ui+vv*v[i], v[i:])
 	}
 }
 
-// mirror completes the lower triangle.
+// mirror completes a whole Hessian.
 func (q *quadratic) mirror() {
+	if q.hess == nil {
+		return
+	}
 	d := len(q.grad)
 	for i := range d {
+		q.diag[i] = q.hess[i*d+i]
 		for j := range i {
 			q.hess[i*d+j] = q.hess[j*d+i]
 		}
 	}
 }
 
-// diagonal writes the Hessian's diagonal to out.
-func (q *quadratic) diagonal(out []float64) {
-	for i := range out {
-		out[i] = q.hess[i*len(q.grad)+i]
-	}
-}
-
-// product writes the Hessian-vector product H*v to out; mirror must have been called.
+// product writes the Hessian-vector product H*v to out; the quadratic must be full and mirrored.
 func (q *quadratic) product(v, out []float64) {
 	d := len(q.grad)
 	for i := range out {
-		var sum float64
-		for j, vj := range v {
-			sum += q.hess[i*d+j] * vj
-		}
-		out[i] = sum
+		out[i] = dot(q.hess[i*d:(i+1)*d], v)
 	}
 }

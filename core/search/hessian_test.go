@@ -11,14 +11,13 @@ func checkExpansion(t *testing.T, x []float64, expand func(x []float64, q *quadr
 	const h = 1e-5
 	d := len(x)
 	at := func(x []float64) *quadratic {
-		q := newQuadratic(d)
+		q := newFullQuadratic(d)
 		expand(x, q)
 		q.mirror()
 		return q
 	}
-	q := at(x)
-	diagonal := make([]float64, d)
-	q.diagonal(diagonal)
+	q, diagonal := at(x), newQuadratic(d)
+	expand(x, diagonal)
 	var largest float64
 	for i := range d {
 		up, down := append([]float64(nil), x...), append([]float64(nil), x...)
@@ -35,8 +34,8 @@ func checkExpansion(t *testing.T, x []float64, expand func(x []float64, q *quadr
 				t.Errorf("Hessian %d,%d: %g, differences %g", i, j, q.hess[i*d+j], want)
 			}
 		}
-		if diagonal[i] != q.hess[i*d+i] {
-			t.Errorf("diagonal %d: %g", i, diagonal[i])
+		if q.diag[i] != q.hess[i*d+i] || math.Abs(diagonal.diag[i]-q.diag[i]) > 1e-12*(1+math.Abs(q.diag[i])) || diagonal.grad[i] != q.grad[i] {
+			t.Errorf("diagonal %d: %g alone, %g in the whole Hessian", i, diagonal.diag[i], q.diag[i])
 		}
 	}
 	if largest < 1e-4 {
@@ -80,12 +79,16 @@ func TestNPNExpansion(t *testing.T) {
 }
 
 func BenchmarkExpand(b *testing.B) {
-	m, n, x, q := newMLP(seeded(1), 16, 0), roughNPN(16), normals(seeded(2), 16), newQuadratic(16)
-	b.ReportAllocs()
-	for b.Loop() {
-		q.reset()
-		n.expand(x, 1, -0.5, q)
-		m.expand(x, -0.5, q)
-		q.mirror()
+	for name, q := range map[string]*quadratic{"diagonal": newQuadratic(16), "full": newFullQuadratic(16)} {
+		b.Run(name, func(b *testing.B) {
+			m, n, x := newMLP(seeded(1), 16, 0), roughNPN(16), normals(seeded(2), 16)
+			b.ReportAllocs()
+			for b.Loop() {
+				q.reset()
+				n.expand(x, 1, -0.5, q)
+				m.expand(x, -0.5, q)
+				q.mirror()
+			}
+		})
 	}
 }

@@ -64,10 +64,12 @@ type npn struct {
 	layers [3]*npnLayer
 	factor float64 // weight of the squared error in the loss: 1 is the Gaussian likelihood, the original used 10
 	t      [3]npnTrace
+
+	rowM, rowS []float64 // scratch: derivatives of one activation by the input
 }
 
 func newNPN(rng *rand.Rand, in int, factor float64) *npn {
-	n := &npn{factor: factor}
+	n := &npn{factor: factor, rowM: make([]float64, in), rowS: make([]float64, in)}
 	widths := [4]int{in, npnHidden, npnHidden, 1}
 	for i := range n.layers {
 		a, b := widths[i], widths[i+1]
@@ -221,12 +223,11 @@ func (n *npn) linearCurvature(i int, l *npnLayer, d int, q *quadratic) {
 	for j := range t.m {
 		c := 2 * dot(l.ws[j*l.Out:(j+1)*l.Out], t.dv)
 		if i == 0 {
-			q.hess[j*d+j] += c
+			q.addSquare(j, c)
 			continue
 		}
-		row := make([]float64, d)
-		n.activationRow(i-1, j, d, row, nil)
-		q.addCurvature(c, row)
+		n.activationRow(i-1, j, d, n.rowM, nil)
+		q.addCurvature(c, n.rowM)
 	}
 }
 
@@ -244,7 +245,7 @@ func (n *npn) activationRow(i, k, d int, mean, variance []float64) {
 
 // jacobians fills jo and jv of every layer, after a forward pass.
 func (n *npn) jacobians(d int) {
-	jm, js := make([]float64, d), make([]float64, d)
+	jm, js := n.rowM, n.rowS
 	for i, l := range n.layers {
 		t := &n.t[i]
 		clear(t.jo)

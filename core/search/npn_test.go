@@ -12,7 +12,7 @@ func seeded(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 7)) }
 // sample mean and variance of f(X) for X normal with mean o and variance v.
 func monteCarlo(f func(float64) float64, o, v float64) (mean, variance float64) {
 	rng := seeded(11)
-	const n = 400000
+	const n = 100000
 	var sum, square float64
 	for range n {
 		y := f(o + math.Sqrt(v)*rng.NormFloat64())

@@ -19,8 +19,8 @@ type Library struct {
 	Params     []int64        // encoder and pooler parameters
 }
 
-// Len is the number of architectures.
-func (l *Library) Len() int { return len(l.Archs) }
+// Len is the number of architectures. It counts hashes, because a table of results knows architectures by name only.
+func (l *Library) Len() int { return len(l.Hashes) }
 
 // Outcome is what became of one proposal, in the order of proposal.
 type Outcome struct {

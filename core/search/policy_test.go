@@ -9,14 +9,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"flexi/core/model"
 )
 
 // syntheticLibrary has n architectures at random points of d dimensions.
 func syntheticLibrary(n, d int) *Library {
 	rng := seeded(77)
-	lib := &Library{Archs: make([]model.Arch, n)}
+	lib := &Library{}
 	for i := range n {
 		lib.Embeddings = append(lib.Embeddings, normals(rng, d))
 		lib.Hashes = append(lib.Hashes, fmt.Sprint(i))
@@ -63,7 +61,7 @@ func TestNewPolicyRefusesNonsense(t *testing.T) {
 	}
 	ragged := syntheticLibrary(3, 3)
 	ragged.Embeddings[2] = ragged.Embeddings[2][:2]
-	for _, bad := range []*Library{nil, {}, {Archs: make([]model.Arch, 2)}, ragged} {
+	for _, bad := range []*Library{nil, {}, {Hashes: []string{"a", "b"}}, ragged} {
 		if _, err := NewPolicy("random", bad, PolicyOptions{}); err == nil {
 			t.Errorf("library %+v was accepted", bad)
 		}

@@ -166,7 +166,7 @@ func TestSurrogatesLearn(t *testing.T) {
 		rng := rand.New(rand.NewPCG(5, 5))
 		s := newSurrogates(r, 4, rng)
 		s.target = spanTarget(scores)
-		for range 3 {
+		for range 2 {
 			if err := s.fit(context.Background(), x, scores, lib.Embeddings, rng); err != nil {
 				t.Fatal(err)
 			}
@@ -176,7 +176,7 @@ func TestSurrogatesLearn(t *testing.T) {
 		for i := 120; i < 240; i++ {
 			b := a.belief(lib.Embeddings[i])
 			means, truth = append(means, b.Mean), append(truth, syntheticScore(lib, i))
-			spreads, taught = append(spreads, b.Epistemic), append(taught, s.teacher.spread(rng, lib.Embeddings[i], 200))
+			spreads, taught = append(spreads, b.Epistemic), append(taught, s.teacher.spread(rng, lib.Embeddings[i], 60))
 			if b.Aleatoric <= 0 || b.Epistemic <= 0 || math.Abs(b.Acquisition-b.Mean-0.5*b.Epistemic) > 1e-9 {
 				t.Fatalf("%s: belief %+v", name, b)
 			}
@@ -193,7 +193,7 @@ func TestSurrogatesLearn(t *testing.T) {
 // handRecipe trains sample by sample, at rates at which that many updates suffice.
 func handRecipe() recipe {
 	r := paperBoshnas().recipe
-	r.npn = schedule{batch: 1, epochs: 40, optimizer: newAdamW(2e-3)}
-	r.teacher.epochs, r.student.epochs = 20, 20
+	r.npn = schedule{batch: 1, epochs: 25, optimizer: newAdamW(2e-3)}
+	r.teacher.epochs, r.student.epochs = 10, 10
 	return r
 }
