@@ -85,11 +85,11 @@ func (m *model) surrogateChart(c *chart.Chart, r *run.RunView) {
 	for _, q := range r.Surrogate.Queue {
 		next[q.Hash] = true
 	}
-	mean := chart.Series{Name: g.mean, Role: chart.Line0}
+	mean := chart.Series{Name: g.mean + " expected", Role: chart.Line0}
 	measured := chart.Series{Name: "evaluated", Kind: chart.Points, Marker: chart.Diamond, Role: chart.Mark}
 	picks := chart.Series{Name: "next", Kind: chart.Points, Marker: chart.Triangle, Role: chart.Line1}
-	noise := chart.Band{Name: g.mean + g.plusMinus + g.sigma + " noise"}
-	ignorance := chart.Band{Name: g.mean + g.plusMinus + "(" + g.sigma + "+" + g.xi + ") ignorance", Outer: true}
+	noise := chart.Band{Name: g.sigma + " noise"}
+	ignorance := chart.Band{Name: g.xi + " ignorance", Outer: true}
 	for i, k := range r.Surrogate.Candidates {
 		x, p := float64(i+1), k.Predict
 		mean.X, mean.Y = append(mean.X, x), append(mean.Y, p.Mean)

@@ -65,8 +65,6 @@ func (m *model) cannotStop() string {
 	switch r.State {
 	case run.Stopped, run.Done, run.Failed:
 		return "run is " + string(r.State)
-	case run.Stopping:
-		return "stopping already"
 	}
 	return ""
 }
@@ -115,6 +113,9 @@ func (m *model) askStop() tea.Cmd {
 		return func(m *model) tea.Cmd { return m.send(run.Command{Verb: v, Run: id, Trial: -1}) }
 	}
 	answers := []answer{{"stop gracefully", send(run.Stop)}, {"cancel", nil}}
+	if r.State == run.Stopping {
+		answers = answers[1:] // only a hurried end is left to ask for
+	}
 	if len(training) > 0 {
 		answers = append(answers, answer{"kill now", send(run.Kill)})
 	}

@@ -48,10 +48,14 @@ func (p *painter) drawDialog(area rect) {
 	if row > w-4 {
 		answersH = len(d.answers)
 	}
-	if room := area.h - answersH - 3; len(lines) > room {
-		lines = lines[:max(0, room)]
+	gap := 1
+	if len(lines)+answersH+gap+2 > area.h {
+		gap = 0
+		if room := max(0, area.h-answersH-2); len(lines) > room {
+			lines = append(lines[:max(0, room-1)], string(p.g.ellipsis))[:room]
+		}
 	}
-	box := p.overlayBox(area, w, len(lines)+answersH+3, d.title, "enter, esc")
+	box := p.overlayBox(area, w, len(lines)+answersH+gap+2, d.title, "enter, esc")
 	for i, l := range lines {
 		p.f.text(box.row(i), l, plain)
 	}

@@ -31,11 +31,19 @@ func eventStyle(kind string) style {
 }
 
 func (m *model) eventLine(e *run.Event) textLine {
+	return textLine{{m.clockText(e.Time) + " ", dim}, {padRight(e.Kind, 10) + " ", eventStyle(e.Kind)}, {eventText(e), plain}}
+}
+
+// eventText is the event with whom and what it is about.
+func eventText(e *run.Event) string {
 	text := e.Text
+	if e.Trial >= 0 {
+		text = fmt.Sprintf("#%d %s", e.Trial, text)
+	}
 	if e.Actor != "" {
 		text = e.Actor + ": " + text
 	}
-	return textLine{{m.clockText(e.Time) + " ", dim}, {padRight(e.Kind, 10) + " ", eventStyle(e.Kind)}, {text, plain}}
+	return text
 }
 
 // eventLines are the run's events, newest first, for the overview.

@@ -76,7 +76,7 @@ func bytesText(n int64) string {
 	return digits(v) + " " + names[i]
 }
 
-// spanText writes a duration in two units at most: 41s, 2m08s, 1h12m, 3d04h.
+// spanText writes a duration in two units at most: 41s, 2m08s, 47m, 1h12m, 3d04h.
 func spanText(d time.Duration) string {
 	s := int64(d.Round(time.Second) / time.Second)
 	switch {
@@ -84,8 +84,10 @@ func spanText(d time.Duration) string {
 		return "0s"
 	case s < 60:
 		return fmt.Sprintf("%ds", s)
-	case s < 3600:
+	case s < 600:
 		return fmt.Sprintf("%dm%02ds", s/60, s%60)
+	case s < 3600:
+		return fmt.Sprintf("%dm", s/60)
 	case s < 86400:
 		return fmt.Sprintf("%dh%02dm", s/3600, s/60%60)
 	default:

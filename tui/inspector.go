@@ -32,7 +32,8 @@ func (p *painter) drawStack(r rect) {
 		total += l.Params
 	}
 	t := table{rows: len(rows) + 1, cursor: -1, from: p.m.scroll[paneStack], columns: []column{
-		{title: "layer", w: 10}, {title: "operation", w: 12, rank: 1}, {title: "h", w: 5, right: true, rank: 2}, {title: "heads", w: 5, right: true, rank: 4}, {title: "feed-forward", w: 15, rank: 5},
+		{title: "layer", w: widest(rows, 5, func(l run.LayerRow) string { return l.Name })}, {title: "op", w: widest(rows, 6, func(l run.LayerRow) string { return l.Op }), rank: 1},
+		{title: "h", w: 4, right: true, rank: 2}, {title: "heads", w: 5, right: true, rank: 5}, {title: "feed-forward", w: widest(rows, 12, func(l run.LayerRow) string { return l.FF }), rank: 4},
 		{title: "params", w: 7, right: true, rank: 3}, {title: "", w: 1, rank: 6},
 	}, cell: func(row, col int) span {
 		if row == len(rows) {
@@ -46,6 +47,14 @@ func (p *painter) drawStack(r rect) {
 		return [...]span{{l.Name, plain}, {l.Op, plain}, {number(l.Hidden), plain}, {number(l.Heads), plain}, {l.FF, plain}, {paramsText(l.Params), plain}, diff}[col]
 	}}
 	p.drawTable(r, t, false)
+}
+
+// widest is the width of a column that no row is too wide for.
+func widest(rows []run.LayerRow, least int, text func(run.LayerRow) string) int {
+	for _, l := range rows {
+		least = max(least, width(text(l)))
+	}
+	return least
 }
 
 func number(n int) string {
@@ -126,7 +135,7 @@ func (m *model) partLines() []textLine {
 		if in.Params > 0 {
 			share = float64(part.Params) / float64(in.Params)
 		}
-		out = append(out, textLine{{padRight(part.Name, 20) + " ", dim}, {padLeft(paramsText(part.Params), 8) + " ", plain}, {chart.Bar(share, 12, m.glyphs.chart), series0}, {padLeft(percentText(share), 5), plain}})
+		out = append(out, textLine{{padRight(part.Name, 20) + " ", dim}, {padLeft(paramsText(part.Params), 8) + " ", plain}, {chart.Bar(share, 12, m.glyphs.chart), series0}, {fmt.Sprintf("%6.1f%%", 100*share), plain}})
 	}
 	return out
 }

@@ -140,8 +140,12 @@ func arrangeOverview(class sizeClass, area rect, workers int) []slot {
 		return []slot{{left, []pane{paneFrontier, paneBest}}, {right, []pane{paneSurrogate, paneQueue}}, {work, []pane{paneWorkers}},
 			{trials, []pane{paneTrials}}, {side, []pane{paneEvents, paneFacts}}}
 	}
+	if area.h < 18 {
+		top, rest := area.above(area.h / 2)
+		return []slot{{top, []pane{paneFrontier, paneBest, paneSurrogate, paneQueue}}, {rest, []pane{paneWorkers, paneTrials, paneEvents, paneFacts}}}
+	}
 	workH := min(max(workers, 1), max(1, area.h/7)) + border + head
-	top, rest := area.above(max(6, (area.h-workH)/2))
+	top, rest := area.above(max(6, (area.h-workH)*57/100))
 	work, tail := rest.above(workH)
 	bottom := slot{tail, []pane{paneTrials, paneEvents, paneFacts}}
 	if area.w < 76 {
@@ -181,6 +185,6 @@ func arrangeInspector(class sizeClass, area rect) []slot {
 	if area.w < 76 {
 		return []slot{{top, []pane{paneStack, paneCurves, paneGraph}}, {rest, []pane{paneOrigin, paneNeighbours, paneParts}}}
 	}
-	stack, curves := top.leftOf(area.w * 58 / 100)
+	stack, curves := top.leftOf(area.w * 66 / 100)
 	return []slot{{stack, []pane{paneStack, paneGraph}}, {curves, []pane{paneCurves, paneParts}}, {near, []pane{paneNeighbours}}, {origin, []pane{paneOrigin}}}
 }

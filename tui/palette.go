@@ -12,6 +12,7 @@ import (
 // offer is a line of the command palette.
 type offer struct {
 	text string
+	name string // also found by this
 	hint string // its key, or how it is typed
 	why  string // why it does nothing now; "" if it works
 	do   func(*model) tea.Cmd
@@ -95,14 +96,15 @@ func (m *model) offers() []offer {
 	m.overlay = noOverlay
 	here := m.place()
 	m.overlay = overlay
-	for i := range m.keys {
-		b := &m.keys[i]
-		if b.in&here != 0 && b.in&inPalette == 0 {
-			all = append(all, offer{text: b.label(m) + ": " + b.help, hint: b.first(m.glyphs), why: b.refused(m), do: b.do})
+	for _, group := range []string{groupRuns, groupShow, groupSession, groupMove} {
+		for i := range m.keys {
+			if b := &m.keys[i]; b.group == group && b.in&here != 0 && b.in&inPalette == 0 {
+				all = append(all, offer{text: b.help, name: b.label(m), hint: b.first(m.glyphs), why: b.refused(m), do: b.do})
+			}
 		}
 	}
 	for _, c := range typedCommands {
-		all = append(all, offer{text: c.name + ": " + c.help, hint: c.name + " " + c.argument, do: func(m *model) tea.Cmd {
+		all = append(all, offer{text: c.help, name: c.name, hint: c.name + " " + c.argument, do: func(m *model) tea.Cmd {
 			m.overlay = paletteOverlay
 			m.line.set(c.name + " ")
 			return nil
@@ -111,7 +113,7 @@ func (m *model) offers() []offer {
 	if m.snap != nil {
 		for i := range m.snap.Runs {
 			r := &m.snap.Runs[i]
-			all = append(all, offer{text: "run " + r.ID + ": go there", hint: string(r.State), do: func(m *model) tea.Cmd { m.enter(r.ID); return nil }})
+			all = append(all, offer{text: "go to " + r.ID, name: "run", hint: string(r.State), do: func(m *model) tea.Cmd { m.enter(r.ID); return nil }})
 		}
 	}
 	return matching(all, strings.ToLower(typed))
@@ -143,7 +145,7 @@ func (m *model) typedOffer(typed string) (offer, bool) {
 func matching(all []offer, typed string) []offer {
 	var starts, others []offer
 	for _, o := range all {
-		text := strings.ToLower(o.text + " " + o.hint)
+		text := strings.ToLower(o.name + " " + o.text + " " + o.hint)
 		keep := true
 		for _, word := range strings.Fields(typed) {
 			keep = keep && strings.Contains(text, word)

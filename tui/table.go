@@ -19,7 +19,7 @@ type table struct {
 }
 
 // minFlex is the least width of the column that takes what is left.
-const minFlex = 10
+const minFlex = 16
 
 // fit returns the columns that w has room for, and the width of the flexible one.
 func (t *table) fit(w int) (kept []int, flex int) {

@@ -144,7 +144,6 @@ func (p *painter) overlayBox(area rect, w, h int, title, hint string) rect {
 
 // header: where one is on the left, how the run stands on the right.
 func (p *painter) header(r rect) {
-	m := p.m
 	right := p.standing()
 	n := 0
 	for _, s := range right {
@@ -152,22 +151,36 @@ func (p *painter) header(r rect) {
 	}
 	rightW := min(n, r.w*2/3)
 	left := rect{r.x, r.y, r.w - rightW, 1}
-	crumbs := []span{{" flexi ", accent}}
-	if p.class == single {
-		crumbs = []span{{" ", plain}}
-	}
-	if m.derived.run != nil && m.screen != runsList && m.screen != system {
-		crumbs = append(crumbs, span{m.derived.run.ID + " " + p.g.arrow + " ", plain})
-	}
-	crumbs = append(crumbs, span{m.screen.name(), strong})
-	if t := m.trialAt(m.inspected()); m.screen == inspector && t != nil {
-		crumbs = append(crumbs, span{fmt.Sprintf(" #%d %s", t.ID, shortHash(t.Hash)), strong})
-	}
-	used := p.f.spans(left, crumbs...)
+	used := p.f.spans(left, p.crumbs(left.w-2)...)
 	if p.class >= medium {
 		p.tabs(rect{left.x + used + 4, left.y, left.w - used - 4, 1})
 	}
 	p.f.spans(rect{r.x + r.w - rightW, r.y, rightW, 1}, right...)
+}
+
+// crumbs name the place, from the program down; where there is no room, the outer parts are left out.
+func (p *painter) crumbs(room int) []span {
+	m := p.m
+	parts := []span{{" ", plain}, {"flexi ", accent}}
+	if r := m.derived.run; r != nil && m.screen != runsList && m.screen != system {
+		parts = append(parts, span{r.ID + " ", plain}, span{p.g.arrow + " ", plain})
+	}
+	parts = append(parts, span{m.screen.name(), strong})
+	if t := m.trialAt(m.inspected()); m.screen == inspector && t != nil {
+		parts = append(parts, span{fmt.Sprintf(" #%d %s", t.ID, shortHash(t.Hash)), strong})
+	}
+	if p.class == single && m.screen == overview && m.derived.run != nil {
+		return []span{parts[0], {m.derived.run.ID, strong}}
+	}
+	n := 0
+	for _, s := range parts {
+		n += width(s.text)
+	}
+	for n > room && len(parts) > 2 {
+		n -= width(parts[1].text)
+		parts = append(parts[:1], parts[2:]...)
+	}
+	return parts
 }
 
 // tabs are the screens and their keys, if all fit.
@@ -175,11 +188,10 @@ func (p *painter) tabs(r rect) {
 	var pieces []span
 	n := 0
 	for _, s := range screens {
-		st := dim
+		text, st := fmt.Sprintf(" %d %s  ", s, s.name()), dim
 		if s == p.m.screen {
-			st = strong
+			text, st = fmt.Sprintf("[%d %s] ", s, s.name()), strong
 		}
-		text := fmt.Sprintf("%d %s  ", s, s.name())
 		pieces, n = append(pieces, span{text, st}), n+width(text)
 	}
 	if n <= r.w {
@@ -207,6 +219,9 @@ func (p *painter) standing() []span {
 		return nil
 	}
 	out := []span{{p.g.state(r.State) + " " + stateText(r), stateStyle(r.State)}, {"  " + progressText(r) + " ", plain}}
+	if t := bestTrial(r); p.class == single && t != nil {
+		return append(out, span{" best " + scoreText(*t.Score) + " ", dim})
+	}
 	if r.ETA > 0 && active(r.State) {
 		out = append(out, span{" eta " + spanText(r.ETA) + " ", dim})
 	}
@@ -270,7 +285,7 @@ func (p *painter) statusText() (string, style) {
 		return "filter: " + m.filters[m.screen], dim
 	case m.derived.run != nil && len(m.derived.run.Events) > 0 && m.screen != logs:
 		e := m.derived.run.Events[len(m.derived.run.Events)-1]
-		return m.clockText(e.Time) + " " + e.Kind + " " + strings.TrimSpace(e.Text), dim
+		return m.clockText(e.Time) + " " + e.Kind + " " + eventText(&e), dim
 	}
 	return "", dim
 }
@@ -295,18 +310,29 @@ func (p *painter) footer(r rect) {
 		return
 	}
 	x := r.x + 1
-	for _, b := range p.footerKeys() {
-		key, name, why := b.first(p.g), b.label(p.m), b.refused(p.m)
-		keyStyle, nameStyle := accent, plain
-		if why != "" {
-			keyStyle, nameStyle = dim, dim
-			name += " (" + why + ")"
-		}
-		if x+width(key)+1+width(name) > r.x+r.w {
-			continue
-		}
-		x += p.f.spans(rect{x, r.y, r.x + r.w - x, 1}, span{key, keyStyle}, span{" " + name, nameStyle}) + 2
+	for _, item := range p.footerItems(r.w - 1) {
+		x += p.f.spans(rect{x, r.y, r.x + r.w - x, 1}, item[0], item[1]) + 2
 	}
+}
+
+// footerItems are keys with their names; where there is no room, those before help and quit are left out.
+func (p *painter) footerItems(room int) [][2]span {
+	var items [][2]span
+	n := -2
+	size := func(i [2]span) int { return width(i[0].text) + width(i[1].text) + 2 }
+	for _, b := range p.footerKeys() {
+		item := [2]span{{b.first(p.g), accent}, {" " + b.label(p.m), plain}}
+		if why := b.refused(p.m); why != "" {
+			item[0].st, item[1] = dim, span{" " + b.label(p.m) + " (" + why + ")", dim}
+		}
+		items, n = append(items, item), n+size(item)
+	}
+	for n > room && len(items) > 2 {
+		out := len(items) - 3
+		n -= size(items[out])
+		items = append(items[:out], items[out+1:]...)
+	}
+	return items
 }
 
 // footerKeys are at most maxFooter bindings of this place by rank, of which refused ones are left out first, except what people look for.

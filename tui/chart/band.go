@@ -19,11 +19,7 @@ func (c Chart) drawBands(p plot) {
 
 func (c Chart) fill(p plot, b Band, shade rune, role Role) {
 	for x := range p.w {
-		t := 0.5
-		if p.w > 1 {
-			t = float64(x) / float64(p.w-1)
-		}
-		low, high, ok := b.at(p.sx.value(t))
+		low, high, ok := b.span(p.columnEdge(x), p.columnEdge(x+1))
 		if !ok || !c.Y.usable(low) || !c.Y.usable(high) {
 			continue
 		}
@@ -31,6 +27,24 @@ func (c Chart) fill(p plot, b Band, shade rune, role Role) {
 			p.im.set(p.x+x, y, shade, role)
 		}
 	}
+}
+
+// columnEdge is the value at the left edge of plot column x, within the axis.
+func (p plot) columnEdge(x int) float64 {
+	t := (float64(x) - 0.5) / float64(max(p.w-1, 1))
+	return p.sx.value(min(max(t, 0), 1))
+}
+
+// span is the envelope of the band over a column, so that no point of a jagged band is lost; ok is false where the band is not.
+func (b Band) span(from, to float64) (low, high float64, ok bool) {
+	low, high, ok = b.at((from + to) / 2)
+	for i := sort.SearchFloat64s(b.X, from); i < len(b.X) && b.X[i] <= to; i++ {
+		if !ok {
+			low, high, ok = b.Low[i], b.High[i], true
+		}
+		low, high = min(low, b.Low[i]), max(high, b.High[i])
+	}
+	return low, high, ok
 }
 
 // at interpolates the band's edges at x; ok is false outside its ends.

@@ -121,7 +121,7 @@ func (c Chart) layout(im *Image, w, h int) (p plot, xTicks, yTicks []float64) {
 		p.h = h - 2
 	}
 	xlo, xhi, ylo, yhi := c.extent()
-	p.sy, yTicks = c.Y.fit(ylo, yhi, max(1, min(p.h/3, 6)))
+	p.sy, yTicks = c.Y.fit(ylo, yhi, max(4, min(p.h/3, 6))) // fine steps waste little of a low plot; drawY leaves labels out
 	gutter := 1
 	for _, l := range c.Y.labels(yTicks) {
 		gutter = max(gutter, utf8.RuneCountInString(l)+1)
@@ -212,10 +212,10 @@ func (c Chart) drawY(p plot, ticks []float64) {
 		p.im.set(p.x-1, p.y+y, v, Frame)
 	}
 	p.im.set(p.x-1, p.y+p.h, corner, Frame)
-	last := -1
-	for i, l := range c.Y.labels(ticks) {
+	last := p.y + p.h + 1
+	for i, l := range c.Y.labels(ticks) { // from the bottom up, a row between labels
 		row := p.row(ticks[i])
-		if row == last || row < p.y || row >= p.y+p.h {
+		if last-row < 2 || row < p.y || row >= p.y+p.h {
 			continue
 		}
 		last = row
@@ -234,7 +234,7 @@ func (c Chart) drawX(p plot, ticks []float64) {
 	n := utf8.RuneCountInString(title)
 	// The title sits at the right end, and labels give way to it.
 	at := p.x + p.w - n
-	if n > 0 && n <= p.w/2 {
+	if n > 0 && n <= p.w*2/5 {
 		p.im.text(at, row, title, Label)
 	}
 	for i, l := range c.X.labels(ticks) {

@@ -27,7 +27,9 @@ func (c Chart) Table() (head []string, rows [][]string) {
 		}
 	}
 	for _, s := range c.Series {
-		add(s.Name, s.X, s.Y)
+		if s.Name != "" { // the others only decorate a named one
+			add(s.Name, s.X, s.Y)
+		}
 	}
 	for _, b := range c.Bands {
 		add(b.Name+" low", b.X, b.Low)
