@@ -70,7 +70,7 @@ func upload(dev device.Device, v gorgonia.Value, alloc func(int, device.DType) (
 	if v.Dtype() == tensor.Int32 {
 		of = device.I32
 	}
-	t, err := alloc(v.Size(), of)
+	t, err := alloc(Shape{Dims: v.Shape()}.Elements(), of)
 	if err != nil {
 		return device.Mat{}, err
 	}
