@@ -145,7 +145,7 @@ func (p *boshnas) unexplored(h *history, number int) int {
 		nearest := math.Inf(1)
 		for j, seen := range h.proposed {
 			if seen {
-				nearest = min(nearest, squaredDistance(p.points[i], p.points[j]))
+				nearest = min(nearest, squaredL2(p.points[i], p.points[j]))
 			}
 		}
 		return nearest
@@ -209,7 +209,7 @@ func (p *boshnas) choose(queries []int, h *history, a acquisition) (index, sourc
 	unseen := slices.DeleteFunc(slices.Clone(queries), func(i int) bool { return h.proposed[i] })
 	if len(unseen) == 0 {
 		x := p.points[queries[0]]
-		return h.bestUnseen(func(i int) float64 { return -squaredDistance(x, p.points[i]) }), -1
+		return h.bestUnseen(func(i int) float64 { return -squaredL2(x, p.points[i]) }), -1
 	}
 	if p.b.transferOnly {
 		for _, i := range unseen {

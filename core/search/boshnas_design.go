@@ -24,7 +24,7 @@ func spreadDesign(points [][]float64, k int, rng *rand.Rand) []int {
 	for _, c := range centres {
 		best, at := math.Inf(1), -1
 		for i, x := range points {
-			if d := squaredDistance(x, c); d < best && !slices.Contains(design, i) {
+			if d := squaredL2(x, c); d < best && !slices.Contains(design, i) {
 				best, at = d, i
 			}
 		}
@@ -43,7 +43,7 @@ func seedCentres(points [][]float64, k int, rng *rand.Rand) [][]float64 {
 	for len(centres) < k {
 		var total float64
 		for i, x := range points {
-			distance[i] = min(distance[i], squaredDistance(x, centres[len(centres)-1]))
+			distance[i] = min(distance[i], squaredL2(x, centres[len(centres)-1]))
 			total += distance[i]
 		}
 		at, left := len(points)-1, rng.Float64()*total
@@ -64,7 +64,7 @@ func assign(points, centres [][]float64, owner []int) bool {
 	for i, x := range points {
 		best, at := math.Inf(1), 0
 		for c, centre := range centres {
-			if d := squaredDistance(x, centre); d < best {
+			if d := squaredL2(x, centre); d < best {
 				best, at = d, c
 			}
 		}

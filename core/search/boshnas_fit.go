@@ -71,7 +71,7 @@ func rescaled(points [][]float64) [][]float64 {
 	}
 	var variance float64
 	for _, x := range points {
-		variance += squaredDistance(x, mean) / (n * float64(d))
+		variance += squaredL2(x, mean) / (n * float64(d))
 	}
 	scale := 1.0
 	if variance > 0 {

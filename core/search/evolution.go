@@ -60,7 +60,7 @@ func (e *evolution) mutate(parent int, h *history, rng *rand.Rand) int {
 		return near[rng.IntN(len(near))]
 	}
 	x := e.lib.Embeddings[parent]
-	return h.bestUnseen(func(i int) float64 { return -squaredDistance(x, e.lib.Embeddings[i]) })
+	return h.bestUnseen(func(i int) float64 { return -squaredL2(x, e.lib.Embeddings[i]) })
 }
 
 func (e *evolution) neighbours(parent int) []int {
@@ -75,7 +75,7 @@ func (e *evolution) neighbours(parent int) []int {
 	all := make([]near, 0, e.lib.Len())
 	for i, other := range e.lib.Embeddings {
 		if i != parent {
-			all = append(all, near{i, squaredDistance(x, other)})
+			all = append(all, near{i, squaredL2(x, other)})
 		}
 	}
 	slices.SortFunc(all, func(a, b near) int {

@@ -40,7 +40,7 @@ func nearestUnseen(lib *Library, to int, seen []int) int {
 		if slices.Contains(seen, i) {
 			continue
 		}
-		if best < 0 || squaredDistance(lib.Embeddings[i], lib.Embeddings[to]) < squaredDistance(lib.Embeddings[best], lib.Embeddings[to]) {
+		if best < 0 || squaredL2(lib.Embeddings[i], lib.Embeddings[to]) < squaredL2(lib.Embeddings[best], lib.Embeddings[to]) {
 			best = i
 		}
 	}

@@ -152,7 +152,7 @@ func TestGOBIOnFixedSurrogates(t *testing.T) {
 	s := newSurrogates(standardBoshnas().recipe, 16, seeded(4))
 	s.npn = roughNPN(16)
 	b := boxOf(lib.Embeddings)
-	for name, g := range map[string]gobi{"exact": {steps: 60}, "probe": {steps: 60, probe: true}, "first order": {steps: 60, firstOrder: true}} {
+	for name, g := range map[string]gobi{"exact": {steps: 30}, "probe": {steps: 60, probe: true}, "first order": {steps: 60, firstOrder: true}} {
 		a := acquisition{s: s, explore: 0.5, aleatoric: name == "probe"}
 		var falls []float64
 		for i := range 15 {

@@ -17,6 +17,7 @@ type Library struct {
 	Index      map[string]int // hash → position
 	Embeddings [][]float64    // one vector per architecture, all of one dimension (16 in the paper)
 	Params     []int64        // encoder and pooler parameters
+	Fit        Fit            // how well the embeddings reproduce the graph distances
 }
 
 // Len is the number of architectures. It counts hashes, because a table of results knows architectures by name only.

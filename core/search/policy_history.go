@@ -73,7 +73,7 @@ func (h *history) bestUnseen(value func(int) float64) int {
 	return at
 }
 
-func squaredDistance(a, b []float64) float64 {
+func squaredL2(a, b []float64) float64 {
 	var sum float64
 	for i, ai := range a {
 		d := ai - b[i]

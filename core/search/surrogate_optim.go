@@ -15,9 +15,9 @@ type adamW struct {
 }
 
 const (
-	adamBeta1, adamBeta2 = 0.9, 0.999
-	adamEpsilon          = 1e-8
-	adamDecay            = 0.01
+	adamWBeta1, adamWBeta2 = 0.9, 0.999
+	adamWEpsilon          = 1e-8
+	adamWDecay            = 0.01
 )
 
 func newAdamW(rate float64) func([][]float64) optimizer {
@@ -32,14 +32,14 @@ func newAdamW(rate float64) func([][]float64) optimizer {
 
 func (a *adamW) step(params, grads [][]float64) {
 	a.t++
-	rate := a.rate / (1 - math.Pow(adamBeta1, float64(a.t)))
-	unbias := 1 / math.Sqrt(1-math.Pow(adamBeta2, float64(a.t)))
+	rate := a.rate / (1 - math.Pow(adamWBeta1, float64(a.t)))
+	unbias := 1 / math.Sqrt(1-math.Pow(adamWBeta2, float64(a.t)))
 	for p, values := range params {
 		m, v, g := a.m[p], a.v[p], grads[p]
 		for i := range values {
-			m[i] = adamBeta1*m[i] + (1-adamBeta1)*g[i]
-			v[i] = adamBeta2*v[i] + (1-adamBeta2)*g[i]*g[i]
-			values[i] -= a.rate*adamDecay*values[i] + rate*m[i]/(math.Sqrt(v[i])*unbias+adamEpsilon)
+			m[i] = adamWBeta1*m[i] + (1-adamWBeta1)*g[i]
+			v[i] = adamWBeta2*v[i] + (1-adamWBeta2)*g[i]*g[i]
+			values[i] -= a.rate*adamWDecay*values[i] + rate*m[i]/(math.Sqrt(v[i])*unbias+adamWEpsilon)
 		}
 	}
 }
