@@ -14,6 +14,8 @@ import (
 //
 // It repairs the defects of the published code: surrogates are refitted on all finished results before each proposal, the fallback looks
 // only at untrained architectures, sampling steps leave the convergence counter alone, and all draws are seeded and in range.
+//
+// It is not safe for concurrent use: the networks keep the traces of their last pass.
 type boshnas struct {
 	name string
 	lib  *Library
@@ -93,6 +95,9 @@ func (p *boshnas) freshSurrogates() *surrogates {
 func (p *boshnas) Name() string { return p.name }
 
 func (p *boshnas) Next(ctx context.Context, outcomes []Outcome) (Pick, error) {
+	if err := ctx.Err(); err != nil {
+		return Pick{}, err
+	}
 	h, err := readHistory(p.lib.Len(), outcomes)
 	if err != nil {
 		return Pick{}, fmt.Errorf("%s: %w", p.name, err)

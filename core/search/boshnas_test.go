@@ -149,17 +149,33 @@ func TestBoshnasRefitsBeforePicking(t *testing.T) {
 	}
 }
 
+// lateContext is cancelled after its Err has been asked a number of times.
+type lateContext struct {
+	context.Context
+	left int
+}
+
+func (c *lateContext) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
 func TestBoshnasInterruptedFitLeavesNoTrace(t *testing.T) {
 	lib := syntheticLibrary(50, 4)
 	b := quickBoshnas(t, "boshnas", lib, PolicyOptions{Initial: 3})
-	before, _ := b.State()
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if _, err := b.Next(ctx, outcomesOf(lib, 1, 2, 3)); !errors.Is(err, context.Canceled) {
-		t.Fatalf("error %v", err)
+	if _, err := b.Next(context.Background(), outcomesOf(lib, 1, 2, 3)); err != nil {
+		t.Fatal(err)
 	}
-	if after, _ := b.State(); !slices.Equal(before, after) {
-		t.Error("an interrupted fit changed the state")
+	before, _ := b.State()
+	for _, calls := range []int{0, 1, 3, 5, 8} { // before the fit, and in each of the three networks' epochs
+		if _, err := b.Next(&lateContext{context.Background(), calls}, outcomesOf(lib, 1, 2, 3, 4)); !errors.Is(err, context.Canceled) {
+			t.Fatalf("after %d calls: error %v", calls, err)
+		}
+		if after, _ := b.State(); !slices.Equal(before, after) {
+			t.Errorf("a fit interrupted after %d calls changed the state", calls)
+		}
 	}
 }
 

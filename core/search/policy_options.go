@@ -3,6 +3,7 @@ package search
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -88,6 +89,11 @@ func checkLibrary(lib *Library) error {
 	for i, e := range lib.Embeddings {
 		if len(e) != len(lib.Embeddings[0]) {
 			return fmt.Errorf("embedding %d has %d dimensions, the first has %d", i, len(e), len(lib.Embeddings[0]))
+		}
+		for _, v := range e {
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				return fmt.Errorf("embedding %d is not finite: %v", i, e)
+			}
 		}
 	}
 	return nil

@@ -61,7 +61,9 @@ func TestNewPolicyRefusesNonsense(t *testing.T) {
 	}
 	ragged := syntheticLibrary(3, 3)
 	ragged.Embeddings[2] = ragged.Embeddings[2][:2]
-	for _, bad := range []*Library{nil, {}, {Hashes: []string{"a", "b"}}, ragged} {
+	endless := syntheticLibrary(3, 3)
+	endless.Embeddings[1][2] = math.NaN()
+	for _, bad := range []*Library{nil, {}, {Hashes: []string{"a", "b"}}, ragged, endless} {
 		if _, err := NewPolicy("random", bad, PolicyOptions{}); err == nil {
 			t.Errorf("library %+v was accepted", bad)
 		}

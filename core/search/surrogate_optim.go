@@ -16,8 +16,8 @@ type adamW struct {
 
 const (
 	adamWBeta1, adamWBeta2 = 0.9, 0.999
-	adamWEpsilon          = 1e-8
-	adamWDecay            = 0.01
+	adamWEpsilon           = 1e-8
+	adamWDecay             = 0.01
 )
 
 func newAdamW(rate float64) func([][]float64) optimizer {
