@@ -107,6 +107,9 @@ func (m *model) askStop() tea.Cmd {
 			"Stop: finish the current step, save a checkpoint, then end (a few seconds).",
 			fmt.Sprintf("Kill: end at once; up to %d training steps since the last checkpoints are lost.", steps),
 		}
+		if r.State == run.Stopping {
+			text[1] = "They end at their next step boundary, with checkpoints."
+		}
 	}
 	text = append(text, "Finished trials stay either way. To continue later: resume, or branch.")
 	send := func(v run.Verb) func(*model) tea.Cmd {

@@ -46,17 +46,19 @@ func eventText(e *run.Event) string {
 	return text
 }
 
-// eventLines are the run's events, newest first, for the overview.
-func (m *model) eventLines() []textLine {
-	r := m.derived.run
-	if r == nil {
-		return nil
+// drawEvents shows the run's events on the overview, newest first.
+func (p *painter) drawEvents(r rect) {
+	v := p.m.derived.run
+	if v == nil || len(v.Events) == 0 {
+		p.f.text(r.row(0), "Nothing has happened yet.", dim)
+		return
 	}
-	out := make([]textLine, 0, len(r.Events))
-	for i := len(r.Events) - 1; i >= 0; i-- {
-		out = append(out, m.eventLine(&r.Events[i]))
+	n := len(v.Events)
+	from := clamp(p.m.scroll[paneEvents], max(1, n-r.h+1))
+	for i := 0; i < r.h && from+i < n; i++ {
+		p.f.spans(r.row(i), p.m.eventLine(&v.Events[n-1-from-i])...)
 	}
-	return out
+	p.moreBelow(r, n-from-r.h)
 }
 
 // logHint says whether the log follows, and what has arrived since it was scrolled back.

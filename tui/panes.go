@@ -115,6 +115,8 @@ func (p *painter) pane(id pane, r rect) {
 		p.drawStack(r)
 	case paneNeighbours:
 		p.drawNeighbours(r)
+	case paneEvents:
+		p.drawEvents(r)
 	case paneLog:
 		p.drawLog(r)
 	default:
@@ -174,8 +176,6 @@ func (m *model) linesAt(id pane, w int) []textLine {
 	switch id {
 	case paneFacts:
 		return m.factLines(w)
-	case paneEvents:
-		return m.eventLines()
 	case paneConfig:
 		return m.configLines()
 	case paneOrigin:
