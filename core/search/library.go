@@ -1,0 +1,111 @@
+package search
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math/big"
+	"math/rand/v2"
+	"slices"
+
+	"flexi/core/model"
+)
+
+// LibraryLimit is the most architectures a library has: the paper's level 1 fits, and all pairs of distances stay below 200 MB.
+const LibraryLimit = 10_000
+
+// LibraryOptions choose how a library is built. The result depends on nothing else, Threads excepted.
+type LibraryOptions struct {
+	Vocab      int     // vocabulary that parameters are counted with
+	EdgeWeight float64 // cost of a mismatched edge in the graph distance; DefaultEdgeWeight is the original's
+	Seed       uint64
+	Paper      bool // graphs of the 2021 scheme and the paper's embedding procedure, see EmbedOptions.Paper
+	Threads    int  // 0 is all cores
+	// Progress, if not nil, is called while the embedding is computed, from one goroutine.
+	Progress func(done, total int, stress float64)
+}
+
+// LevelArchs lists the architectures of a level, or a uniform sample of limit of them if there are more; total is how many there are.
+func (s *Space) LevelArchs(level Level, limit int, seed uint64) (archs []model.Arch, total *big.Int, err error) {
+	total = s.Size(level)
+	if total.Cmp(big.NewInt(int64(limit))) <= 0 {
+		archs, err = s.Enumerate(level, limit)
+	} else {
+		archs, err = s.Sample(level, limit, rand.New(rand.NewPCG(seed, 0x73616d706c65)))
+	}
+	return archs, total, err
+}
+
+// NewLibrary hashes, counts and embeds the architectures of one space. Two architectures with equal graphs are an error, and so is one that the
+// space does not hold.
+func NewLibrary(ctx context.Context, space *Space, archs []model.Arch, o LibraryOptions) (*Library, error) {
+	for i, a := range archs {
+		if err := space.Contains(a); err != nil {
+			return nil, fmt.Errorf("build library: architecture %d: %w", i, err)
+		}
+	}
+	lib := &Library{Archs: archs, Hashes: hashAll(archs, o.Threads), Index: make(map[string]int, len(archs)), Params: make([]int64, len(archs))}
+	for i, hash := range lib.Hashes {
+		if first, ok := lib.Index[hash]; ok {
+			return nil, fmt.Errorf("build library: architectures %d and %d have the same graph (hash %s)", first, i, hash)
+		}
+		lib.Index[hash] = i
+		lib.Params[i] = archs[i].Count(o.Vocab).Encoder()
+	}
+	scheme := Scheme2022
+	if o.Paper {
+		scheme = Scheme2021
+	}
+	distances, err := NewDistances(space, archs, scheme, o.EdgeWeight)
+	if err != nil {
+		return nil, fmt.Errorf("build library: %w", err)
+	}
+	e, err := Embed(ctx, distances, EmbedOptions{Seed: o.Seed, Threads: o.Threads, Paper: o.Paper, Progress: o.Progress})
+	if err != nil {
+		return nil, fmt.Errorf("build library: %w", err)
+	}
+	lib.Embeddings, lib.Fit = e.Vectors, e.Fit
+	return lib, nil
+}
+
+func hashAll(archs []model.Arch, threads int) []string {
+	hashes := make([]string, len(archs))
+	inBlocks(len(archs), 32, threads, func(i int) { hashes[i] = Hash(archs[i]) })
+	return hashes
+}
+
+// NextLibrary is the step of a hierarchical search from each level of the space to the next finer one: crossover between the best architectures and
+// their neighbours, and an embedding of its own. It is called back by Hierarchy with the number of the new level, from 2. note is told what was made.
+func (s *Space) NextLibrary(o LibraryOptions, c CrossoverOptions, note func(string)) NextLibrary {
+	return func(ctx context.Context, level int, lib *Library, outcomes []Outcome) (*Library, error) {
+		levels := s.Levels()
+		ranked := rank(outcomes)
+		if level < 2 || level > len(levels) || len(ranked) == 0 {
+			return &Library{}, nil // no finer level, or nothing to start from: the search ends
+		}
+		crossed, err := Crossover(lib, ranked, levels[level-2], levels[level-1], c)
+		if err != nil {
+			return nil, fmt.Errorf("make level %d: %w", level, err)
+		}
+		note(fmt.Sprintf("level %d: %s", level, crossed))
+		return NewLibrary(ctx, s, crossed.Archs, o)
+	}
+}
+
+// rank lists the library positions of scored outcomes, best first; of equal scores the one proposed first.
+func rank(outcomes []Outcome) []int {
+	var scored []Outcome
+	for _, o := range outcomes {
+		if o.Score != nil {
+			scored = append(scored, o)
+		}
+	}
+	slices.SortStableFunc(scored, func(a, b Outcome) int { return cmp.Compare(*b.Score, *a.Score) })
+	var ranked []int
+	for _, o := range scored {
+		if !slices.Contains(ranked, o.Index) {
+			ranked = append(ranked, o.Index)
+		}
+	}
+	return ranked
+}
