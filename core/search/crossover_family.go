@@ -43,7 +43,7 @@ func localSpace(layers []model.Layer, freeWidths bool) layerSet {
 	var s layerSet
 	var ff FeedForward
 	for _, l := range layers {
-		s.operations = appendNew(s.operations, operation{l.Op, l.Param})
+		s.operations = appendNew(s.operations, opKind{l.Op, l.Param})
 		s.heads = appendNew(s.heads, l.Heads)
 		s.hidden = appendNew(s.hidden, l.Hidden)
 		ff.Depths = appendNew(ff.Depths, len(l.FF))
@@ -52,7 +52,7 @@ func localSpace(layers []model.Layer, freeWidths bool) layerSet {
 		}
 	}
 	// The order of parents must not matter.
-	slices.SortFunc(s.operations, func(a, b operation) int { return cmp.Compare(a.String(), b.String()) })
+	slices.SortFunc(s.operations, func(a, b opKind) int { return cmp.Compare(a.String(), b.String()) })
 	for _, v := range [][]int{s.heads, s.hidden, ff.Depths, ff.Widths} {
 		slices.Sort(v)
 	}

@@ -13,12 +13,12 @@ import (
 // for layers it lacks. Each column is standardised over the library. The original standardises each row, which mixes units, and multiplies widths.
 func NaiveEmbedding(archs []model.Arch) [][]float64 {
 	deepest := 0
-	ops, params := map[model.Op]int{}, map[operation]int{}
+	ops, params := map[model.Op]int{}, map[opKind]int{}
 	for _, a := range archs {
 		deepest = max(deepest, len(a.Layers))
 		for _, l := range a.Layers {
 			number(ops, l.Op)
-			number(params, operation{l.Op, l.Param})
+			number(params, opKind{l.Op, l.Param})
 		}
 	}
 	rows := make([][]float64, len(archs))
@@ -29,7 +29,7 @@ func NaiveEmbedding(archs []model.Arch) [][]float64 {
 			for _, f := range l.FF {
 				width += math.Log2(float64(f)) / float64(len(l.FF))
 			}
-			rows[i] = append(rows[i], float64(l.Hidden), float64(l.Heads), float64(ops[l.Op]), float64(params[operation{l.Op, l.Param}]), float64(len(l.FF)), width)
+			rows[i] = append(rows[i], float64(l.Hidden), float64(l.Heads), float64(ops[l.Op]), float64(params[opKind{l.Op, l.Param}]), float64(len(l.FF)), width)
 		}
 		rows[i] = append(rows[i], make([]float64, 1+6*deepest-len(rows[i]))...)
 	}

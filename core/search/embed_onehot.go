@@ -55,7 +55,7 @@ func (e *Encoder) Encode(a model.Arch) ([]float64, error) {
 	v := make([]float64, 0, len(e.columns))
 	v = oneHot(v, e.space.Layers, len(a.Layers))
 	for _, l := range a.Layers {
-		v = oneHot(v, e.space.operations(), operation{l.Op, l.Param})
+		v = oneHot(v, e.space.operations(), opKind{l.Op, l.Param})
 		v = oneHot(v, e.space.Heads, l.Heads)
 		v = oneHot(v, e.space.Hidden, l.Hidden)
 		v = oneHot(v, e.space.FeedForward.Depths, len(l.FF))

@@ -36,27 +36,27 @@ func (s *Space) LevelArchs(level Level, limit int, seed uint64) (archs []model.A
 	return archs, total, err
 }
 
-// NewLibrary hashes, counts and embeds the architectures of one space. Two architectures with equal graphs are an error, and so is one that the
-// space does not hold.
+// NewLibrary hashes, counts and embeds architectures of one space; one that the space does not hold is an error. Of architectures with equal hashes the
+// first is kept: they are equal, or (only in spaces of more than four layers) differ in a way that the hash's five rounds cannot see.
 func NewLibrary(ctx context.Context, space *Space, archs []model.Arch, o LibraryOptions) (*Library, error) {
 	for i, a := range archs {
 		if err := space.Contains(a); err != nil {
 			return nil, fmt.Errorf("build library: architecture %d: %w", i, err)
 		}
 	}
-	lib := &Library{Archs: archs, Hashes: hashAll(archs, o.Threads), Index: make(map[string]int, len(archs)), Params: make([]int64, len(archs))}
-	for i, hash := range lib.Hashes {
-		if first, ok := lib.Index[hash]; ok {
-			return nil, fmt.Errorf("build library: architectures %d and %d have the same graph (hash %s)", first, i, hash)
+	lib := &Library{Index: make(map[string]int, len(archs))}
+	for i, hash := range hashAll(archs, o.Threads) {
+		if _, ok := lib.Index[hash]; !ok {
+			lib.Index[hash] = lib.Len()
+			lib.Archs, lib.Hashes = append(lib.Archs, archs[i]), append(lib.Hashes, hash)
+			lib.Params = append(lib.Params, archs[i].Count(o.Vocab).Encoder())
 		}
-		lib.Index[hash] = i
-		lib.Params[i] = archs[i].Count(o.Vocab).Encoder()
 	}
 	scheme := Scheme2022
 	if o.Paper {
 		scheme = Scheme2021
 	}
-	distances, err := NewDistances(space, archs, scheme, o.EdgeWeight)
+	distances, err := NewDistances(space, lib.Archs, scheme, o.EdgeWeight)
 	if err != nil {
 		return nil, fmt.Errorf("build library: %w", err)
 	}

@@ -46,10 +46,16 @@ func TestLibraryOfDemo(t *testing.T) {
 
 func TestLibraryRefuses(t *testing.T) {
 	s := mustSpace(t, "paper")
-	_, err := NewLibrary(t.Context(), s, []model.Arch{bertTiny(), flexiMini(), bertTiny()}, LibraryOptions{Vocab: 100})
-	require.ErrorContains(t, err, "build library: architectures 0 and 2 have the same graph (hash 79cadebed0d9")
-	_, err = NewLibrary(t.Context(), s, []model.Arch{bertTiny(), bertBaseHetero()}, LibraryOptions{Vocab: 100})
+	_, err := NewLibrary(t.Context(), s, []model.Arch{bertTiny(), bertBaseHetero()}, LibraryOptions{Vocab: 100})
 	require.EqualError(t, err, "build library: architecture 1: 12 layers: space paper has [2 4]")
+}
+
+func TestLibraryDropsEqualGraphs(t *testing.T) {
+	lib, err := NewLibrary(t.Context(), mustSpace(t, "paper"), []model.Arch{bertTiny(), flexiMini(), bertTiny(), bertMini()}, LibraryOptions{Vocab: 100})
+	require.NoError(t, err)
+	require.Equal(t, []model.Arch{bertTiny(), flexiMini(), bertMini()}, lib.Archs)
+	require.Equal(t, map[string]int{Hash(bertTiny()): 0, Hash(flexiMini()): 1, Hash(bertMini()): 2}, lib.Index)
+	require.Len(t, lib.Embeddings, 3)
 }
 
 func TestLevelArchsSamplesWhatIsTooMany(t *testing.T) {

@@ -64,23 +64,23 @@ func LoadSpace(nameOrFile string) (*Space, error) {
 	return ParseSpace(nameOrFile, text)
 }
 
-// operation is one operation type with one parameter.
-type operation struct {
+// opKind is one operation type with one parameter.
+type opKind struct {
 	op    model.Op
 	param string
 }
 
 // operations lists the space's operations by rising computational weight: transform, attention, convolution.
-func (s *Space) operations() []operation {
-	var out []operation
+func (s *Space) operations() []opKind {
+	var out []opKind
 	for _, p := range s.Operations.LinearTransform {
-		out = append(out, operation{model.LinearTransform, p})
+		out = append(out, opKind{model.LinearTransform, p})
 	}
 	for _, p := range s.Operations.SelfAttention {
-		out = append(out, operation{model.SelfAttention, p})
+		out = append(out, opKind{model.SelfAttention, p})
 	}
 	for _, k := range s.Operations.SpanConvolution {
-		out = append(out, operation{model.SpanConvolution, strconv.Itoa(k)})
+		out = append(out, opKind{model.SpanConvolution, strconv.Itoa(k)})
 	}
 	return out
 }
@@ -102,7 +102,7 @@ func (s *Space) containsLayer(l model.Layer) error {
 	switch {
 	case l.Mixed != nil:
 		return fmt.Errorf("heads of different kinds: space %s has one operation per layer", s.Name)
-	case !slices.Contains(s.operations(), operation{l.Op, l.Param}):
+	case !slices.Contains(s.operations(), opKind{l.Op, l.Param}):
 		return fmt.Errorf("operation %s with parameter %s: space %s has %v", l.Op, l.Param, s.Name, s.operations())
 	case !slices.Contains(s.Hidden, l.Hidden):
 		return fmt.Errorf("hidden size %d: space %s has %v", l.Hidden, s.Name, s.Hidden)
@@ -120,4 +120,4 @@ func (s *Space) containsLayer(l model.Layer) error {
 }
 
 // String is the operation as a graph label writes it, without its hidden size.
-func (o operation) String() string { return string(o.op) + "/" + o.param }
+func (o opKind) String() string { return string(o.op) + "/" + o.param }

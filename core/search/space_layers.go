@@ -8,7 +8,7 @@ import (
 
 // layerSet is the Cartesian product of choices for one layer: the whole space's, or the local one between two parents of a crossover.
 type layerSet struct {
-	operations    []operation
+	operations    []opKind
 	heads, hidden []int
 	ff            [][]int // feed-forward stacks
 }
