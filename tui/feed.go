@@ -21,14 +21,8 @@ const (
 func (m *model) nextSnapshot(pause time.Duration) tea.Cmd {
 	ctx, feed := m.ctx, m.feed
 	return func() tea.Msg {
-		if pause > 0 {
-			timer := time.NewTimer(pause)
-			defer timer.Stop()
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-				return feedClosedMsg{}
-			}
+		if !sleep(ctx, pause) {
+			return feedClosedMsg{}
 		}
 		select {
 		case s, open := <-feed:
@@ -41,13 +35,29 @@ func (m *model) nextSnapshot(pause time.Duration) tea.Cmd {
 	}
 }
 
+// sleep waits for d and reports false if ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // tick moves the clock while a run is active: nothing wakes up for a picture that cannot change.
 func (m *model) tick() tea.Cmd {
 	if m.ticking || m.snap == nil || !anyActive(m.snap) {
 		return nil
 	}
 	m.ticking = true
-	return tea.Tick(tickPause, func(t time.Time) tea.Msg { return tickMsg(t) })
+	ctx := m.ctx
+	return func() tea.Msg {
+		sleep(ctx, tickPause)
+		return tickMsg{}
+	}
 }
 
 func anyActive(s *run.Snapshot) bool {

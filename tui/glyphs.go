@@ -15,6 +15,7 @@ type glyphs struct {
 
 	light, heavy      border
 	cursor            string // marks the selected row
+	disc              string // a trial on the frontier, as in the chart
 	dot               string // separates items
 	arrow, from, into string // crumbs, "started from", edits
 	dash              string // no value
@@ -30,12 +31,12 @@ type border struct{ h, v, nw, ne, se, sw rune }
 
 var unicodeGlyphs = glyphs{
 	light: border{'─', '│', '╭', '╮', '╯', '╰'}, heavy: border{'━', '┃', '┏', '┓', '┛', '┗'},
-	cursor: "▸", dot: "·", arrow: "›", from: "←", into: "→", dash: "—", plusMinus: "±", mean: "μ", sigma: "σ", xi: "ξ", differs: "≠", ellipsis: '…', caret: "▏",
+	cursor: "▸", disc: "●", dot: "·", arrow: "›", from: "←", into: "→", dash: "—", plusMinus: "±", mean: "μ", sigma: "σ", xi: "ξ", differs: "≠", ellipsis: '…', caret: "▏",
 }
 
 var asciiGlyphs = glyphs{
 	ascii: true, light: border{'-', '|', '+', '+', '+', '+'}, heavy: border{'=', '#', '#', '#', '#', '#'},
-	cursor: ">", dot: "-", arrow: ">", from: "<-", into: "->", dash: "-", plusMinus: "+-", mean: "mean", sigma: "sd", xi: "xi", differs: "!", ellipsis: '~', caret: "_",
+	cursor: ">", disc: "o", dot: "-", arrow: ">", from: "<-", into: "->", dash: "-", plusMinus: "+-", mean: "mean", sigma: "sd", xi: "xi", differs: "!", ellipsis: '~', caret: "_",
 }
 
 // glyphSets are the names Options.Glyphs knows, in the order that help shows.

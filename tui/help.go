@@ -54,6 +54,8 @@ func (m *model) legend() []helpLine {
 		{g.mean, "score the surrogate expects"},
 		{g.sigma, "its standard deviation from noise in the trainings (aleatoric)"},
 		{g.xi, "its standard deviation from what the surrogate has not seen (epistemic)"},
+		{g.marks(), "in charts: another trial, on the frontier, evaluated, to be picked next"},
+		{g.bands(), "in charts: expected score with its noise, and with noise and ignorance"},
 		{"overlap", "share of the weights taken over from the trial it started from"},
 		{"frontier", "trials that no other beats in both score and parameters"},
 		{},
@@ -65,6 +67,21 @@ func (m *model) legend() []helpLine {
 		{"runs", runFields.String()},
 		{"logs", eventFields.String()},
 	}
+}
+
+// marks and bands are the signs of the charts, in the order the help explains them.
+func (g glyphs) marks() string {
+	if g.ascii {
+		return ". o # @"
+	}
+	return "· ● ◆ ▲"
+}
+
+func (g glyphs) bands() string {
+	if g.ascii {
+		return "= -"
+	}
+	return "▒ ░"
 }
 
 const (

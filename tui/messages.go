@@ -1,10 +1,6 @@
 package tui
 
-import (
-	"time"
-
-	"flexi/core/run"
-)
+import "flexi/core/run"
 
 // Messages of the workbench, beside Bubble Tea's own.
 type (
@@ -13,7 +9,7 @@ type (
 	// feedClosedMsg says that no snapshots will come any more.
 	feedClosedMsg struct{}
 	// tickMsg moves the clock while something is under way.
-	tickMsg time.Time
+	tickMsg struct{}
 	// replyMsg is what became of a command.
 	replyMsg struct {
 		verb  run.Verb

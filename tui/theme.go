@@ -80,14 +80,15 @@ func (p palette) theme(name string) theme {
 	return t
 }
 
-// sixteen uses the terminal's own sixteen colours, which its owner has chosen to be readable.
+// sixteen uses the terminal's own sixteen colours, which its owner has chosen to be readable. Bright black is the background in some palettes, so
+// what is less important is faint instead.
 func sixteen() theme {
 	fg := func(c ansi.BasicColor) ansi.Style { return ansi.NewStyle().ForegroundColor(c) }
 	t := theme{name: "16"}
 	for st, look := range map[style]ansi.Style{
-		dim: fg(ansi.BrightBlack), strong: ansi.NewStyle().Bold(), frameLine: fg(ansi.BrightBlack), frameFocus: fg(ansi.Cyan).Bold(), good: fg(ansi.Green), warn: fg(ansi.Yellow),
+		dim: ansi.NewStyle().Faint(), strong: ansi.NewStyle().Bold(), frameLine: ansi.NewStyle().Faint(), frameFocus: fg(ansi.Cyan).Bold(), good: fg(ansi.Green), warn: fg(ansi.Yellow),
 		bad: fg(ansi.Red).Bold(), accent: fg(ansi.Cyan), selected: ansi.NewStyle().Reverse(true), series0: fg(ansi.Cyan), series1: fg(ansi.Yellow), series2: fg(ansi.Magenta),
-		series3: fg(ansi.Green), faint: fg(ansi.BrightBlack), mark: fg(ansi.Yellow).Bold(), bandInner: fg(ansi.Blue), bandOuter: fg(ansi.BrightBlack),
+		series3: fg(ansi.Green), faint: ansi.NewStyle().Faint(), mark: fg(ansi.Yellow).Bold(), bandInner: fg(ansi.Blue), bandOuter: ansi.NewStyle().Faint(),
 	} {
 		t.sgr[st] = look.String()
 	}

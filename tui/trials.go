@@ -36,7 +36,7 @@ func (p *painter) trialCell(t *run.Trial, col int) span {
 		return span{strconv.Itoa(t.ID), dim}
 	case 1:
 		if p.m.frontier[t.ID] {
-			return span{p.g.state(run.Running), mark}
+			return span{p.g.disc, mark}
 		}
 	case 2:
 		if t.Score == nil {

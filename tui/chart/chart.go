@@ -79,7 +79,7 @@ type Chart struct {
 const (
 	minPlotW  = 6
 	minAxisH  = 4
-	minLegend = 7
+	minLegend = 9
 )
 
 // plot is the area inside the axes while a chart is drawn.

@@ -128,6 +128,20 @@ func TestBandCells(t *testing.T) {
 	}
 }
 
+// A spike narrower than a column is still seen: the band covers the envelope of its points.
+func TestBandEnvelope(t *testing.T) {
+	b := Band{X: []float64{0, 0.5, 1, 1.1, 1.2, 2}, Low: []float64{1, 1, 1, -5, 1, 1}, High: []float64{2, 2, 2, 9, 2, 2}}
+	if low, high, ok := b.span(0.9, 1.5); !ok || low != -5 || high != 9 {
+		t.Errorf("span over the spike: %v..%v %v, want -5..9", low, high, ok)
+	}
+	if low, high, ok := b.span(1.5, 1.9); !ok || low != 1 || high != 2 {
+		t.Errorf("span beside the spike: %v..%v %v, want 1..2", low, high, ok)
+	}
+	if _, _, ok := b.span(3, 4); ok {
+		t.Error("a band beyond its end")
+	}
+}
+
 func TestTicks(t *testing.T) {
 	cases := []struct {
 		name string
