@@ -149,7 +149,7 @@ func (p *painter) header(r rect) {
 	for _, s := range right {
 		n += width(s.text)
 	}
-	rightW := min(n, max(r.w*2/3, r.w-11))
+	rightW := min(n, max(r.w*2/3, r.w-10))
 	left := rect{r.x, r.y, r.w - rightW, 1}
 	used := p.f.spans(left, p.crumbs(left.w-2)...)
 	if p.class >= medium {
