@@ -214,6 +214,9 @@ func (r resizer) axes(rest string, t, s NamedTensor, q, from Layer) (rows, cols 
 	}
 	sameOp := q.Op == from.Op && (q.Mixed == nil) == (from.Mixed == nil)
 	field := strings.TrimSuffix(strings.TrimSuffix(rest, ".weight"), ".bias")
+	if own, isHead := strings.CutPrefix(field, "attention.head."); isHead {
+		return headAxes(own[strings.IndexByte(own, '.')+1:], t, s)
+	}
 	switch field {
 	case "attention.query", "attention.key", "attention.value", "attention.conv_value", "attention.pointwise", "attention.span_bias":
 		return r.heads(1), columns(t, s, r.free), sameOp
@@ -244,4 +247,16 @@ func (r resizer) axes(rest string, t, s NamedTensor, q, from Layer) (rows, cols 
 func (r resizer) taps(t, s NamedTensor) axisMap {
 	k, ks := t.Shape[0]/len(r.q.kinds), s.Shape[0]/len(r.s.kinds)
 	return perHead(headAgreement(r.q.kinds, r.s.kinds), interpolated(k, ks), ks)
+}
+
+// headAxes maps a convolution head of a hetero layer: leading rows and columns, kernels resampled.
+func headAxes(field string, t, s NamedTensor) (rows, cols axisMap, ok bool) {
+	switch field {
+	case "depthwise":
+		return leading(t.Shape[0], s.Shape[0]), interpolated(t.Shape[1], s.Shape[1]), true
+	case "kernel":
+		return interpolated(t.Shape[0], s.Shape[0]), columns(t, s, leading), true
+	default:
+		return leading(t.Shape[0], s.Shape[0]), columns(t, s, leading), true
+	}
 }

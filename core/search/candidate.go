@@ -1,0 +1,495 @@
+package search
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"flexi/core/device"
+	"flexi/core/finetune"
+	"flexi/core/model"
+	"flexi/core/model/safetensors"
+	"flexi/core/model/train"
+	"flexi/core/run"
+)
+
+// candidateState is where the training of a candidate stands; with the tensors of its checkpoint it is everything needed to go on.
+type candidateState struct {
+	Phase    int // 0 pre-training, i the task i-1 of the data
+	Pretrain int // pre-training updates made
+	Task     finetune.State
+	Primary  map[string]float64 // finished tasks' scores, in percent
+	Scores   map[string]float64 // finished tasks' metrics, by "task metric"
+	// Parent and Overlap record the weight transfer.
+	Parent  int
+	Overlap float64
+}
+
+// candidate trains and scores one architecture: pre-training, then every task from the pre-trained weights.
+type candidate struct {
+	cfg    Config
+	data   *Data
+	arch   model.Arch
+	trial  run.Trial
+	worker run.Worker
+	dev    device.Device
+	seed   uint64
+
+	state candidateState
+	// base are the pre-trained weights; kept are those after each task, where the configuration keeps them; inherited are the parent's.
+	base      []model.NamedTensor
+	kept      map[string][]model.NamedTensor
+	inherited map[string][]model.NamedTensor
+
+	meter     meter
+	saved     time.Time
+	lastLoss  float64
+	pretrain  *train.Trainer
+	tuning    *finetune.Tuning
+	net       *model.Net
+	stepsDone int
+	steps     int
+}
+
+// train runs the candidate to its score, or to a pause.
+func (c *candidate) train(ctx context.Context, source *parent) (run.Result, error) {
+	defer c.release()
+	if err := c.begin(source); err != nil {
+		return run.Result{}, err
+	}
+	c.saved = time.Now()
+	if c.state.Phase == 0 {
+		if err := c.pretraining(ctx); err != nil {
+			return run.Result{}, err
+		}
+	}
+	for c.state.Phase <= len(c.data.Tasks) {
+		if err := c.task(ctx, c.data.Tasks[c.state.Phase-1]); err != nil {
+			return run.Result{}, err
+		}
+	}
+	score := c.data.average(c.cfg, c.state.Primary)
+	if math.IsNaN(score) || math.IsInf(score, 0) {
+		return run.Result{}, fmt.Errorf("the score is not finite: %v", c.state.Primary)
+	}
+	return run.Result{Score: score, Scores: c.allScores(), Parent: c.state.Parent, Overlap: c.state.Overlap, Weights: c.writeWeights}, nil
+}
+
+func (c *candidate) allScores() map[string]float64 {
+	all := maps.Clone(c.state.Scores)
+	maps.Copy(all, c.state.Primary)
+	return all
+}
+
+// begin loads the trial's checkpoint, or starts from the source's weights or from scratch.
+func (c *candidate) begin(source *parent) error {
+	c.kept = map[string][]model.NamedTensor{}
+	if c.trial.Checkpoint != "" {
+		return c.load()
+	}
+	c.state = candidateState{Parent: -1, Primary: map[string]float64{}, Scores: map[string]float64{}}
+	if err := c.openPretraining(); err != nil {
+		return err
+	}
+	if source != nil {
+		if err := c.inherit(source); err != nil {
+			return err
+		}
+	}
+	c.countSteps()
+	return nil
+}
+
+// inherit transfers weights from a trained candidate into the fresh net.
+func (c *candidate) inherit(source *parent) error {
+	own := c.net.Tensors()
+	if _, err := model.Transfer(c.cfg.Transfer.Mode, c.arch, source.arch, own, source.tensors[""], c.seed); err != nil {
+		return fmt.Errorf("transfer weights from trial %d: %w", source.trial, err)
+	}
+	if _, _, err := c.net.SetTensors(own); err != nil {
+		return fmt.Errorf("transfer weights from trial %d: %w", source.trial, err)
+	}
+	c.inherited = source.tensors
+	c.state.Parent, c.state.Overlap = source.trial, source.overlap
+	c.worker.Event("transfer", fmt.Sprintf("weights from trial %d, overlap %.2f", source.trial, source.overlap))
+	return nil
+}
+
+// pretrainSteps is the length of this candidate's pre-training: shorter after a transfer.
+func (c *candidate) pretrainSteps() int {
+	if c.state.Parent >= 0 {
+		return int(math.Round(c.cfg.Transfer.PretrainShare * float64(c.cfg.Pretrain.Steps)))
+	}
+	return c.cfg.Pretrain.Steps
+}
+
+// countSteps fills the totals behind the progress bar.
+func (c *candidate) countSteps() {
+	c.steps = c.pretrainSteps()
+	for _, t := range c.data.Tasks {
+		c.steps += c.cfg.Finetune.Epochs * t.Steps()
+	}
+	c.stepsDone = c.state.Pretrain
+	for i, t := range c.data.Tasks {
+		if i < c.state.Phase-1 {
+			c.stepsDone += c.cfg.Finetune.Epochs * t.Steps()
+		}
+	}
+	if c.state.Phase > 0 {
+		c.stepsDone += c.state.Task.Step
+	}
+}
+
+func (c *candidate) modelConfig() model.Config {
+	m := model.DefaultConfig(c.data.Tokenizer.Size())
+	m.Dropout, m.Ortho = c.cfg.Dropout, c.cfg.Ortho
+	return m
+}
+
+func (c *candidate) openPretraining() (err error) {
+	if c.net, err = model.NewNet(c.dev, c.arch, c.modelConfig(), model.Objective{Kind: model.MaskedLM}, c.seed); err != nil {
+		return err
+	}
+	o := c.cfg.Pretrain.OptimizerConfig.optimizer()
+	o.Steps = c.pretrainSteps()
+	o.Warmup = int(c.cfg.Pretrain.Warmup * float64(o.Steps))
+	c.pretrain, err = train.New(c.dev, c.net, o, c.seed)
+	return err
+}
+
+func (c *candidate) pretraining(ctx context.Context) error {
+	total := c.pretrainSteps()
+	if c.state.Parent >= 0 && c.state.Pretrain == 0 {
+		// The schedule was made before the transfer was known.
+		if err := c.reopenSchedule(); err != nil {
+			return err
+		}
+	}
+	for c.state.Pretrain < total {
+		if err := c.boundary(ctx, "pre-training"); err != nil {
+			return err
+		}
+		b := c.data.Pretraining.Batch(uint64(c.state.Pretrain))
+		loss, err := c.pretrain.Step(ctx, model.Batch(b))
+		if err != nil {
+			return fmt.Errorf("pre-training: %w", err)
+		}
+		c.state.Pretrain++
+		c.progress("pre-training", loss, b.B*b.T)
+		if every := max(1, total/100); c.state.Pretrain%every == 0 || c.state.Pretrain == total {
+			c.worker.Points(run.Point{Series: "pre-training loss", Step: c.state.Pretrain, Value: loss})
+		}
+	}
+	if err := c.validate(ctx); err != nil {
+		return err
+	}
+	c.base = c.net.Tensors()
+	c.closePhase()
+	c.state.Phase = 1
+	return nil
+}
+
+func (c *candidate) reopenSchedule() error {
+	c.pretrain.Close()
+	o := c.cfg.Pretrain.OptimizerConfig.optimizer()
+	o.Steps = c.pretrainSteps()
+	o.Warmup = int(c.cfg.Pretrain.Warmup * float64(o.Steps))
+	tr, err := train.New(c.dev, c.net, o, c.seed)
+	c.pretrain = tr
+	return err
+}
+
+// validate records the loss on the held-out documents.
+func (c *candidate) validate(ctx context.Context) error {
+	var sum float64
+	batches := c.data.Pretraining.ValidationBatches()
+	if len(batches) == 0 {
+		return nil
+	}
+	for _, b := range batches {
+		loss, err := c.net.Loss(ctx, model.Batch(b))
+		if err != nil {
+			return fmt.Errorf("validate pre-training: %w", err)
+		}
+		sum += loss
+	}
+	mean := sum / float64(len(batches))
+	c.state.Scores["validation loss"] = mean
+	c.worker.Points(run.Point{Series: "validation loss", Step: c.state.Pretrain, Value: mean})
+	return nil
+}
+
+// task fine-tunes from the pre-trained weights on one task.
+func (c *candidate) task(ctx context.Context, t *TaskData) error {
+	if c.tuning == nil {
+		if err := c.openTask(t); err != nil {
+			return err
+		}
+	}
+	name := t.Name()
+	for !c.tuning.Done() {
+		if err := c.boundary(ctx, name); err != nil {
+			return err
+		}
+		loss, tokens, end, err := c.tuning.Step(ctx)
+		if err != nil {
+			return fmt.Errorf("fine-tuning on %s: %w", name, err)
+		}
+		step := c.tuning.State().Step
+		c.progress(name, loss, tokens)
+		if every := max(1, c.tuning.Steps()/50); step%every == 0 || c.tuning.Done() {
+			c.worker.Points(run.Point{Series: name + " loss", Step: step, Value: loss})
+		}
+		if end != nil {
+			c.worker.Points(run.Point{Series: name + " dev score", Step: step, Value: end.Primary})
+		}
+	}
+	s := c.tuning.State()
+	c.state.Primary[name] = s.Best
+	for metric, v := range s.Scores {
+		c.state.Scores[name+" "+metric] = v
+	}
+	if c.cfg.Transfer.PerTask {
+		c.kept[name] = c.net.Tensors()
+	}
+	c.closePhase()
+	c.state.Phase++
+	c.state.Task = finetune.State{}
+	return nil
+}
+
+func (c *candidate) openTask(t *TaskData) (err error) {
+	if c.net, err = model.NewNet(c.dev, c.arch, c.modelConfig(), finetune.Objective(t.Loader.Task()), c.seed); err != nil {
+		return err
+	}
+	start := c.base
+	if own, ok := c.inherited[t.Name()]; ok && c.cfg.Transfer.PerTask {
+		start = own
+	}
+	if err := setEncoder(c.net, start); err != nil {
+		return err
+	}
+	c.tuning, err = finetune.New(c.dev, c.net, t.Loader, finetune.Options{
+		Epochs: c.cfg.Finetune.Epochs, Optimizer: c.cfg.Finetune.OptimizerConfig.optimizer(), Warmup: c.cfg.Finetune.Warmup,
+		Seed: c.seed ^ uint64(c.state.Phase)<<32, Rule: c.cfg.scoreRule(),
+	})
+	return err
+}
+
+// setEncoder copies the encoder's part of tensors into a net whose head is its own.
+func setEncoder(net *model.Net, tensors []model.NamedTensor) error {
+	encoder := slices.DeleteFunc(slices.Clone(tensors), func(t model.NamedTensor) bool { return !model.IsEncoder(t.Name) })
+	missing, _, err := net.SetTensors(encoder)
+	if err != nil {
+		return err
+	}
+	for _, name := range missing {
+		if model.IsEncoder(name) {
+			return fmt.Errorf("the pre-trained weights lack %s", name)
+		}
+	}
+	return nil
+}
+
+// boundary is a step boundary: pause or interruption end here with a checkpoint, and one is saved when it is due.
+func (c *candidate) boundary(ctx context.Context, phase string) error {
+	pause := c.worker.ShouldPause()
+	if err := ctx.Err(); err != nil && !pause {
+		return err
+	}
+	if !pause && time.Since(c.saved).Seconds() < c.cfg.CheckpointSeconds {
+		return nil
+	}
+	if err := c.worker.Save(context.WithoutCancel(ctx), c.write); err != nil {
+		return fmt.Errorf("save checkpoint in %s: %w", phase, err)
+	}
+	c.saved = time.Now()
+	if pause {
+		return run.ErrPaused
+	}
+	return nil
+}
+
+func (c *candidate) progress(phase string, loss float64, tokens int) {
+	c.stepsDone++
+	c.lastLoss = loss
+	c.worker.Progress(run.Progress{Phase: phase, Step: c.stepsDone, Steps: c.steps, Loss: loss, TokensPerSecond: c.meter.add(tokens)})
+}
+
+func (c *candidate) closePhase() {
+	if c.pretrain != nil {
+		c.pretrain.Close()
+		c.pretrain = nil
+	}
+	if c.tuning != nil {
+		c.tuning.Close()
+		c.tuning = nil
+	}
+	if c.net != nil {
+		c.net.Close()
+		c.net = nil
+	}
+}
+
+func (c *candidate) release() { c.closePhase() }
+
+// Prefixes of tensors in checkpoint and weight files; a task's weights are under its name and a colon.
+const (
+	currentPrefix   = "net:"
+	basePrefix      = "base:"
+	inheritedPrefix = "parent:"
+	stateKey        = "state"
+	archKey         = "architecture"
+)
+
+func prefixed(prefix string, tensors []model.NamedTensor) []safetensors.Tensor {
+	out := make([]safetensors.Tensor, len(tensors))
+	for i, t := range tensors {
+		out[i] = safetensors.Tensor{Name: prefix + t.Name, Shape: t.Shape, Data: t.Data}
+	}
+	return out
+}
+
+// write is the checkpoint of a half-trained candidate.
+func (c *candidate) write(w io.Writer) error {
+	if c.tuning != nil {
+		c.state.Task = c.tuning.State()
+	}
+	state, err := json.Marshal(c.state)
+	if err != nil {
+		return fmt.Errorf("encode training state: %w", err)
+	}
+	f := safetensors.File{Metadata: map[string]string{stateKey: string(state)}}
+	if c.net != nil {
+		f.Tensors = append(f.Tensors, prefixed(currentPrefix, c.net.Tensors())...)
+	}
+	if c.pretrain != nil {
+		f.Tensors = append(f.Tensors, c.pretrain.Tensors()...)
+	}
+	if c.tuning != nil {
+		f.Tensors = append(f.Tensors, c.tuning.Tensors()...)
+	}
+	f.Tensors = append(f.Tensors, prefixed(basePrefix, c.base)...)
+	for name, tensors := range c.kept {
+		f.Tensors = append(f.Tensors, prefixed(name+":", tensors)...)
+	}
+	if c.cfg.Transfer.PerTask {
+		for name, tensors := range c.inherited {
+			f.Tensors = append(f.Tensors, prefixed(inheritedPrefix+name+":", tensors)...)
+		}
+	}
+	return safetensors.Write(w, f)
+}
+
+// writeWeights is what a finished candidate leaves: the pre-trained weights, and those after each task where they are kept.
+func (c *candidate) writeWeights(w io.Writer) error {
+	arch, err := json.Marshal(c.arch)
+	if err != nil {
+		return fmt.Errorf("encode architecture: %w", err)
+	}
+	f := safetensors.File{Metadata: map[string]string{archKey: string(arch)}, Tensors: prefixed(basePrefix, c.base)}
+	for name, tensors := range c.kept {
+		f.Tensors = append(f.Tensors, prefixed(name+":", tensors)...)
+	}
+	return safetensors.Write(w, f)
+}
+
+// load goes on from the trial's checkpoint.
+func (c *candidate) load() error {
+	blob, err := c.worker.Open(c.trial.Checkpoint)
+	if err != nil {
+		return fmt.Errorf("open checkpoint: %w", err)
+	}
+	defer blob.Close()
+	f, err := safetensors.Read(blob)
+	if err != nil {
+		return fmt.Errorf("read checkpoint: %w", err)
+	}
+	if err := json.Unmarshal([]byte(f.Metadata[stateKey]), &c.state); err != nil {
+		return fmt.Errorf("read checkpoint state: %w", err)
+	}
+	groups := groupTensors(f.Tensors)
+	c.base = groups[strings.TrimSuffix(basePrefix, ":")]
+	for _, t := range c.data.Tasks {
+		if own, ok := groups[t.Name()]; ok {
+			c.kept[t.Name()] = own
+		}
+		if own, ok := groups[inheritedPrefix+t.Name()]; ok {
+			if c.inherited == nil {
+				c.inherited = map[string][]model.NamedTensor{}
+			}
+			c.inherited[t.Name()] = own
+		}
+	}
+	if err := c.reopen(groups[strings.TrimSuffix(currentPrefix, ":")], f.Tensors); err != nil {
+		return fmt.Errorf("go on from checkpoint: %w", err)
+	}
+	c.countSteps()
+	return nil
+}
+
+// reopen brings back the net and optimiser of the phase the checkpoint was taken in.
+func (c *candidate) reopen(current []model.NamedTensor, all []safetensors.Tensor) error {
+	open := c.openPretraining
+	if c.state.Phase > 0 {
+		if c.state.Phase > len(c.data.Tasks) {
+			return errors.New("the configuration has fewer tasks than the checkpoint")
+		}
+		open = func() error { return c.openTask(c.data.Tasks[c.state.Phase-1]) }
+	}
+	if err := open(); err != nil {
+		return err
+	}
+	missing, unexpected, err := c.net.SetTensors(current)
+	if err != nil {
+		return err
+	}
+	if len(missing)+len(unexpected) > 0 {
+		return fmt.Errorf("weights do not fit the model: missing %v, unexpected %v", missing, unexpected)
+	}
+	if c.state.Phase == 0 {
+		return c.pretrain.Restore(c.state.Pretrain, all)
+	}
+	return c.tuning.Restore(c.state.Task, all)
+}
+
+// groupTensors splits tensors by the prefix before the last colon; the optimiser's have none and are left out.
+func groupTensors(tensors []safetensors.Tensor) map[string][]model.NamedTensor {
+	groups := map[string][]model.NamedTensor{}
+	for _, t := range tensors {
+		if i := strings.LastIndexByte(t.Name, ':'); i >= 0 {
+			groups[t.Name[:i]] = append(groups[t.Name[:i]], model.NamedTensor{Name: t.Name[i+1:], Shape: t.Shape, Data: t.Data})
+		}
+	}
+	return groups
+}
+
+// meter is a running average of tokens per second.
+type meter struct {
+	start  time.Time
+	last   time.Time
+	tokens float64
+}
+
+// meterWindow is the time constant of the average.
+const meterWindow = 5 * time.Second
+
+func (m *meter) add(tokens int) float64 {
+	now := time.Now()
+	if m.last.IsZero() {
+		m.start, m.last = now, now
+		return 0
+	}
+	dt := now.Sub(m.last).Seconds()
+	m.last = now
+	keep := math.Exp(-dt / meterWindow.Seconds())
+	m.tokens = m.tokens*keep + float64(tokens)
+	return m.tokens / (meterWindow.Seconds() * (1 - math.Exp(-now.Sub(m.start).Seconds()/meterWindow.Seconds())))
+}

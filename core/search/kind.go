@@ -1,0 +1,197 @@
+package search
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"flexi/core/device"
+	"flexi/core/device/cpu"
+	"flexi/core/model"
+	"flexi/core/run"
+)
+
+// KindName is what Run.Kind holds for a search.
+const KindName = "search"
+
+// Kind makes search jobs.
+type Kind struct {
+	describe string
+}
+
+var _ run.Kind = (*Kind)(nil)
+
+// NewKind prepares searches on a device: "auto" or "cpu".
+func NewKind(deviceName string) (*Kind, error) {
+	if deviceName != "auto" && deviceName != "cpu" {
+		return nil, fmt.Errorf("device %q: this build trains on the CPU (auto or cpu)", deviceName)
+	}
+	d, err := cpu.New(1)
+	if err != nil {
+		return nil, fmt.Errorf("device: %w", err)
+	}
+	defer d.Close()
+	return &Kind{describe: d.Describe()}, nil
+}
+
+// Device says in one line what is trained on.
+func (k *Kind) Device() string { return k.describe }
+
+// Name is KindName.
+func (k *Kind) Name() string { return KindName }
+
+// Open prepares a search. It returns at once: data and library are made by whoever needs them first, because they take seconds.
+func (k *Kind) Open(_ context.Context, r run.Run, trials []run.Trial, state []byte) (run.Job, error) {
+	var cfg Config
+	if err := json.Unmarshal(r.Config, &cfg); err != nil {
+		return nil, fmt.Errorf("read the configuration of %s: %w", r.ID, err)
+	}
+	j := &job{cfg: cfg, run: r, state: state, weights: map[int]string{}, archs: map[int]model.Arch{}}
+	return j, j.remember(trials)
+}
+
+// job is an open search.
+type job struct {
+	cfg   Config
+	run   run.Run
+	state []byte // what State last returned in an earlier session
+
+	dataMu sync.Mutex
+	data   *Data
+
+	proposer proposer // made by the first Next
+	view     *run.Surrogate
+
+	mu      sync.Mutex
+	weights map[int]string // weight files of finished trials
+	archs   map[int]model.Arch
+}
+
+// remember keeps what trainings need of other trials.
+func (j *job) remember(trials []run.Trial) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, t := range trials {
+		if _, known := j.archs[t.ID]; !known {
+			var a model.Arch
+			if err := json.Unmarshal(t.Arch, &a); err != nil {
+				return fmt.Errorf("read the architecture of trial %d: %w", t.ID, err)
+			}
+			j.archs[t.ID] = a
+		}
+		if t.State == run.Done && t.Weights != "" {
+			j.weights[t.ID] = t.Weights
+		}
+	}
+	return nil
+}
+
+// load reads the data once; the first caller does the work and reports it.
+func (j *job) load(ctx context.Context, report func(string)) (*Data, error) {
+	j.dataMu.Lock()
+	defer j.dataMu.Unlock()
+	if j.data == nil {
+		d, err := LoadData(ctx, j.cfg, j.run.Seed, report)
+		if err != nil {
+			return nil, err
+		}
+		j.data = d
+	}
+	return j.data, nil
+}
+
+// Next proposes an architecture and, where one overlaps enough, the trained candidate whose weights it starts from.
+func (j *job) Next(ctx context.Context, trials []run.Trial) (run.Trial, error) {
+	if err := j.remember(trials); err != nil {
+		return run.Trial{}, err
+	}
+	data, err := j.load(ctx, func(string) {})
+	if err != nil {
+		return run.Trial{}, err
+	}
+	if j.proposer == nil {
+		if j.proposer, err = j.newProposer(ctx, data, trials); err != nil {
+			return run.Trial{}, err
+		}
+	}
+	t, arch, err := j.proposer.next(ctx, trials)
+	if err != nil {
+		return run.Trial{}, err
+	}
+	if t.Arch, err = json.Marshal(arch); err != nil {
+		return run.Trial{}, fmt.Errorf("encode architecture: %w", err)
+	}
+	vocab := data.Tokenizer.Size()
+	t.Hash, t.Title, t.Layers, t.Params = Hash(arch), arch.Title(), layerRows(arch, vocab), arch.Count(vocab).Encoder()
+	return t, nil
+}
+
+// State is what a later session needs to propose as this one would.
+func (j *job) State() ([]byte, error) {
+	if j.proposer == nil {
+		return j.state, nil
+	}
+	return j.proposer.save()
+}
+
+// View is the surrogate's picture after the last proposal.
+func (j *job) View() *run.Surrogate {
+	if j.proposer == nil {
+		return nil
+	}
+	return j.proposer.surrogate()
+}
+
+// Train trains one candidate on its slot's share of the processor.
+func (j *job) Train(ctx context.Context, t run.Trial, w run.Worker) (run.Result, error) {
+	data, err := j.load(ctx, func(what string) { w.Progress(run.Progress{Phase: what}) })
+	if err != nil {
+		return run.Result{}, err
+	}
+	dev, err := cpu.New(w.Threads())
+	if err != nil {
+		return run.Result{}, err
+	}
+	defer dev.Close()
+	return j.trainOn(ctx, dev, data, t, w)
+}
+
+func (j *job) trainOn(ctx context.Context, dev device.Device, data *Data, t run.Trial, w run.Worker) (run.Result, error) {
+	var arch model.Arch
+	if err := json.Unmarshal(t.Arch, &arch); err != nil {
+		return run.Result{}, fmt.Errorf("read the trial's architecture: %w", err)
+	}
+	source, err := j.source(t, arch, w)
+	if err != nil {
+		return run.Result{}, err
+	}
+	c := &candidate{cfg: j.cfg, data: data, arch: arch, trial: t, worker: w, dev: dev, seed: trialSeed(j.run.Seed, t.ID)}
+	return c.train(ctx, source)
+}
+
+// trialSeed is the seed of a trial's initial weights and dropout; a second attempt has the same.
+func trialSeed(seed uint64, trial int) uint64 { return device.StreamSeed(seed, 0, uint32(trial)) }
+
+// Inspect describes a trial's architecture and what lies around it in its level's library.
+func (j *job) Inspect(t run.Trial, trials []run.Trial) (run.Inspection, error) {
+	var arch model.Arch
+	if err := json.Unmarshal(t.Arch, &arch); err != nil {
+		return run.Inspection{}, fmt.Errorf("read the trial's architecture: %w", err)
+	}
+	j.dataMu.Lock()
+	data := j.data
+	j.dataMu.Unlock()
+	if data == nil {
+		return run.Inspection{Hash: t.Hash, Title: t.Title, Arch: t.Arch, Layers: t.Layers, Params: t.Params, Graph: GraphLines(arch)}, nil
+	}
+	in, err := inspection(arch, data.Tokenizer.Size())
+	if err != nil || j.proposer == nil {
+		return in, err
+	}
+	in.Neighbours = j.proposer.neighbours(t, trials)
+	return in, nil
+}
+
+// Close has nothing to free: devices belong to trainings.
+func (j *job) Close() error { return nil }

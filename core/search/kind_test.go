@@ -1,0 +1,266 @@
+package search
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"flexi/core/run"
+)
+
+// bench is a worker slot in memory. It asks for a pause after a number of step boundaries.
+type bench struct {
+	pauseAfter int // -1 never
+	asked      int
+	blobs      map[string][]byte
+	checkpoint string
+	points     []run.Point
+	events     []string
+	progress   run.Progress
+}
+
+func newBench() *bench { return &bench{pauseAfter: -1, blobs: map[string][]byte{}} }
+
+func (b *bench) Slot() int    { return 0 }
+func (b *bench) Slots() int   { return 1 }
+func (b *bench) Threads() int { return 1 }
+func (b *bench) ShouldPause() bool {
+	b.asked++
+	return b.pauseAfter >= 0 && b.asked > b.pauseAfter
+}
+func (b *bench) Progress(p run.Progress) { b.progress = p }
+func (b *bench) Points(p ...run.Point)   { b.points = append(b.points, p...) }
+func (b *bench) Event(kind, text string) { b.events = append(b.events, kind+": "+text) }
+
+func (b *bench) Save(_ context.Context, write func(io.Writer) error) error {
+	var buf bytes.Buffer
+	if err := write(&buf); err != nil {
+		return err
+	}
+	b.checkpoint = b.put(buf.Bytes())
+	return nil
+}
+
+func (b *bench) put(data []byte) string {
+	sum := sha256.Sum256(data)
+	name := hex.EncodeToString(sum[:])
+	b.blobs[name] = data
+	return name
+}
+
+func (b *bench) Open(blob string) (io.ReadCloser, error) {
+	data, ok := b.blobs[blob]
+	if !ok {
+		return nil, os.ErrNotExist
+	}
+	return io.NopCloser(bytes.NewReader(data)), nil
+}
+
+// tiny is a search on the demo language that trains for a moment.
+func tiny(t *testing.T, change func(*Config)) run.Run {
+	t.Helper()
+	c, err := LoadConfig("demo", "")
+	require.NoError(t, err)
+	c.Candidates, c.Initial = 4, 2
+	c.Pretrain.Steps, c.Pretrain.Batch = 5, 4
+	c.Finetune.Epochs, c.Finetune.Limit, c.Finetune.Batch = 1, 24, 8
+	c.CheckpointSeconds = 1e9
+	if change != nil {
+		change(&c)
+	}
+	c, err = c.Complete()
+	require.NoError(t, err)
+	text, err := json.Marshal(c)
+	require.NoError(t, err)
+	return run.Run{ID: "search-01", Kind: KindName, Seed: 3, Config: text, Workers: 1}
+}
+
+func openJob(t *testing.T, r run.Run, trials []run.Trial, state []byte) run.Job {
+	t.Helper()
+	k, err := NewKind("auto")
+	require.NoError(t, err)
+	j, err := k.Open(context.Background(), r, trials, state)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, j.Close()) })
+	return j
+}
+
+func finish(t *testing.T, b *bench, trial run.Trial, r run.Result) run.Trial {
+	t.Helper()
+	var buf bytes.Buffer
+	require.NoError(t, r.Weights(&buf))
+	trial.State, trial.Score, trial.Scores, trial.Weights = run.Done, &r.Score, r.Scores, b.put(buf.Bytes())
+	trial.Parent, trial.Overlap = r.Parent, r.Overlap
+	return trial
+}
+
+func TestSearchOnTheDemo(t *testing.T) {
+	ctx := context.Background()
+	j := openJob(t, tiny(t, nil), nil, nil)
+	b := newBench()
+	var trials []run.Trial
+	for {
+		next, err := j.Next(ctx, trials)
+		if err == run.ErrDone {
+			break
+		}
+		require.NoError(t, err)
+		next.ID = len(trials)
+		require.NotEmpty(t, next.Layers)
+		require.Positive(t, next.Params)
+		r, err := j.Train(ctx, next, b)
+		require.NoError(t, err)
+		require.Len(t, r.Scores, 4+1+6, "four tasks, the validation loss and six metrics: %v", r.Scores)
+		trials = append(trials, finish(t, b, next, r))
+		in, err := j.Inspect(trials[len(trials)-1], trials)
+		require.NoError(t, err)
+		require.NotEmpty(t, in.Neighbours)
+		require.NotEmpty(t, in.Graph)
+	}
+	require.Len(t, trials, 4)
+	require.NotNil(t, j.View(), "a surrogate was fitted")
+	require.NotEmpty(t, b.points)
+}
+
+func TestPausedTrainingEqualsUninterrupted(t *testing.T) {
+	ctx := context.Background()
+	r := tiny(t, func(c *Config) { c.Architectures = []string{`{"l":2,"o":["sa","c"],"h":[32,64],"n":[2,2],"f":[[64],[64,64]],"p":["wma",5]}`} })
+	whole := newBench()
+	first := openJob(t, r, nil, nil)
+	trial, err := first.Next(ctx, nil)
+	require.NoError(t, err)
+	want, err := first.Train(ctx, trial, whole)
+	require.NoError(t, err)
+	steps := whole.asked
+
+	for _, at := range []int{0, 2, 5, 6, steps - 1} {
+		b := newBench()
+		b.pauseAfter = at
+		_, err := openJob(t, r, nil, nil).Train(ctx, trial, b)
+		require.ErrorIs(t, err, run.ErrPaused)
+		paused := trial
+		paused.Checkpoint = b.checkpoint
+		b.pauseAfter = -1
+		got, err := openJob(t, r, []run.Trial{paused}, nil).Train(ctx, paused, b)
+		require.NoError(t, err)
+		require.Equal(t, want.Score, got.Score, "paused at boundary %d of %d", at, steps)
+		require.Equal(t, want.Scores, got.Scores)
+		var a, c bytes.Buffer
+		require.NoError(t, want.Weights(&a))
+		require.NoError(t, got.Weights(&c))
+		require.Equal(t, a.Bytes(), c.Bytes(), "weights are the same to the bit")
+	}
+}
+
+func TestTransferFromAParent(t *testing.T) {
+	ctx := context.Background()
+	r := tiny(t, func(c *Config) { c.Transfer.Threshold, c.Transfer.PerTask = 0.05, true })
+	j := openJob(t, r, nil, nil)
+	b := newBench()
+	first, err := j.Next(ctx, nil)
+	require.NoError(t, err)
+	result, err := j.Train(ctx, first, b)
+	require.NoError(t, err)
+	require.Equal(t, -1, result.Parent)
+	trials := []run.Trial{finish(t, b, first, result)}
+
+	child := first
+	child.ID, child.Parent, child.Overlap = 1, 0, 1
+	_, err = j.Next(ctx, trials)
+	require.NoError(t, err)
+	got, err := j.Train(ctx, child, b)
+	require.NoError(t, err)
+	require.Equal(t, 0, got.Parent)
+	require.Equal(t, 1.0, got.Overlap)
+	require.Contains(t, b.events[0], "weights from trial 0")
+	require.Less(t, b.progress.Steps, 5+4*3, "pre-training is shorter after a transfer")
+}
+
+const smallSpace = `
+name: few
+layers: [2, 4]
+stack: 2
+hidden: [32]
+heads: [2, 4]
+operations: {self_attention: [sdp], linear_transform: [dft]}
+feed_forward: {depths: [1], widths: [64, 128]}
+`
+
+func TestResumedSearchProposesTheSame(t *testing.T) {
+	ctx := context.Background()
+	space := t.TempDir() + "/small.yaml"
+	require.NoError(t, os.WriteFile(space, []byte(smallSpace), 0o600))
+	r := tiny(t, func(c *Config) { c.Space, c.Candidates, c.Levels = space, 9, []float64{0.7, 0.3} })
+	scored := func(tr run.Trial) run.Trial {
+		s := float64(tr.Params%97) + 1
+		tr.State, tr.Score = run.Done, &s
+		return tr
+	}
+	straight := openJob(t, r, nil, nil)
+	var want []run.Trial
+	for i := range 9 {
+		tr, err := straight.Next(ctx, want)
+		require.NoError(t, err)
+		tr.ID = i
+		want = append(want, scored(tr))
+	}
+	require.Equal(t, 2, want[8].Level)
+
+	var got []run.Trial
+	var state []byte
+	for i := range 9 {
+		j := openJob(t, r, got, state)
+		tr, err := j.Next(ctx, got)
+		require.NoError(t, err)
+		tr.ID = i
+		got = append(got, scored(tr))
+		state, err = j.State()
+		require.NoError(t, err)
+	}
+	require.Equal(t, want, got)
+}
+
+func TestConfigMistakes(t *testing.T) {
+	dir := t.TempDir()
+	file := func(text string) string {
+		path := dir + "/c.yaml"
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	_, err := LoadConfig("", file("preset: quick\npretrain:\n  stepz: 3\n"))
+	require.ErrorContains(t, err, "stepz")
+	require.ErrorContains(t, err, "[3:")
+	_, err = LoadConfig("", file("candidates: many\n"))
+	require.ErrorContains(t, err, "candidates")
+	_, err = LoadConfig("bogus", "")
+	require.ErrorContains(t, err, "presets are")
+	_, err = LoadConfig("", dir+"/none.yaml")
+	require.ErrorIs(t, err, os.ErrNotExist)
+
+	c, err := LoadConfig("", file("preset: quick\npretrain:\n  steps: 3\n"))
+	require.NoError(t, err)
+	require.Equal(t, 3, c.Pretrain.Steps)
+	require.Equal(t, Presets()["quick"].Pretrain.LR, c.Pretrain.LR, "what the file leaves out comes from the preset")
+
+	for what, change := range map[string]func(*Config){
+		"candidates":     func(c *Config) { c.Candidates = 0 },
+		"transfer.mode":  func(c *Config) { c.Transfer.Mode = "magic" },
+		"policy":         func(c *Config) { c.Policy = "oracle" },
+		"data.tasks":     func(c *Config) { c.Data.Dir, c.Data.Tasks = dir, []string{"SuperGLUE"} },
+		"pretrain.lr":    func(c *Config) { c.Pretrain.LR = -1 },
+		"architecture":   func(c *Config) { c.Architectures = []string{`{"l":1,"o":["sa"],"h":[30],"n":[4],"f":[[8]],"p":["sdp"]}`} },
+		"no such space!": func(c *Config) { c.Space = "no such space!" },
+	} {
+		c := Presets()["demo"]
+		change(&c)
+		_, err := c.Complete()
+		require.ErrorContains(t, err, what)
+	}
+}

@@ -1,0 +1,221 @@
+// Package table replays search policies on tables of trained architectures: every query is answered from the table, so policies are compared over many seeds
+// in seconds. A table is a CSV file (plain or gzip) beside a JSON description of its columns.
+package table
+
+import (
+	"compress/gzip"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Table is a finite set of architectures with a measured objective each.
+type Table struct {
+	Name      string
+	Objective string
+	// Maximize is the direction of the objective.
+	Maximize bool
+	// Scores are oriented so that higher is better: the objective, negated if it is minimised.
+	Scores []float64
+	IDs    []string
+	// Encodings are the parameters as numbers, one vector per architecture: one-hot for categorical, rank in [0, 1] for ordinal values, and one more
+	// 0/1 for an optional parameter that is present.
+	Encodings [][]float64
+	// Duplicates counts rows that repeat an architecture; the first is kept, with the mean objective.
+	Duplicates int
+	// NoiseSD is the standard deviation of the objective between trainings of one architecture, 0 if unknown.
+	NoiseSD float64
+}
+
+// description is the JSON file beside a table.
+type description struct {
+	Name       string      `json:"name"`
+	Objective  string      `json:"objective"`
+	Direction  string      `json:"direction"`
+	ID         string      `json:"id"`
+	Parameters []parameter `json:"parameters"`
+	NoiseSD    float64     `json:"noise_sd"`
+}
+
+type parameter struct {
+	Name     string   `json:"name"`
+	Kind     string   `json:"kind"`
+	Values   []string `json:"values"`
+	Optional bool     `json:"optional"`
+}
+
+// Read reads FILE.csv or FILE.csv.gz and FILE.json.
+func Read(path string) (*Table, error) {
+	stem := strings.TrimSuffix(strings.TrimSuffix(path, ".gz"), ".csv")
+	text, err := os.ReadFile(stem + ".json")
+	if err != nil {
+		return nil, fmt.Errorf("read the table's description: %w", err)
+	}
+	var d description
+	if err := json.Unmarshal(text, &d); err != nil {
+		return nil, fmt.Errorf("read %s.json: %w", stem, err)
+	}
+	if err := d.validate(); err != nil {
+		return nil, fmt.Errorf("%s.json: %w", stem, err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read table: %w", err)
+	}
+	defer f.Close()
+	var r io.Reader = f
+	if strings.HasSuffix(path, ".gz") {
+		if r, err = gzip.NewReader(f); err != nil {
+			return nil, fmt.Errorf("read %s: %w", path, err)
+		}
+	}
+	t, err := d.read(r)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
+}
+
+func (d description) validate() error {
+	if d.Direction != "maximize" && d.Direction != "minimize" {
+		return fmt.Errorf("direction %q: must be maximize or minimize", d.Direction)
+	}
+	if d.Objective == "" || len(d.Parameters) == 0 {
+		return errors.New("objective and parameters must be given")
+	}
+	for _, p := range d.Parameters {
+		if p.Kind != "categorical" && p.Kind != "ordinal" {
+			return fmt.Errorf("parameter %s: kind %q must be categorical or ordinal", p.Name, p.Kind)
+		}
+		if len(p.Values) == 0 {
+			return fmt.Errorf("parameter %s has no values", p.Name)
+		}
+	}
+	return nil
+}
+
+func (d description) read(r io.Reader) (*Table, error) {
+	c := csv.NewReader(r)
+	header, err := c.Read()
+	if err != nil {
+		return nil, fmt.Errorf("header: %w", err)
+	}
+	column := map[string]int{}
+	for i, name := range header {
+		column[name] = i
+	}
+	for _, name := range append([]string{d.Objective}, d.names()...) {
+		if _, ok := column[name]; !ok {
+			return nil, fmt.Errorf("column %q is missing", name)
+		}
+	}
+	t := &Table{Name: d.Name, Objective: d.Objective, Maximize: d.Direction == "maximize", NoiseSD: d.NoiseSD}
+	seen, counts := map[string]int{}, []int{}
+	for line := 2; ; line++ {
+		row, err := c.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		score, err := strconv.ParseFloat(row[column[d.Objective]], 64)
+		if err != nil || math.IsNaN(score) || math.IsInf(score, 0) {
+			return nil, fmt.Errorf("line %d: objective %q is not a number", line, row[column[d.Objective]])
+		}
+		if !t.Maximize {
+			score = -score
+		}
+		encoding, key, err := d.encode(row, column)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", line, err)
+		}
+		if at, dup := seen[key]; dup {
+			t.Duplicates++
+			counts[at]++
+			t.Scores[at] += (score - t.Scores[at]) / float64(counts[at])
+			continue
+		}
+		seen[key] = len(t.Scores)
+		counts = append(counts, 1)
+		t.Scores = append(t.Scores, score)
+		t.Encodings = append(t.Encodings, encoding)
+		t.IDs = append(t.IDs, key)
+	}
+	if len(t.Scores) == 0 {
+		return nil, errors.New("the table has no rows")
+	}
+	return t, nil
+}
+
+func (d description) names() []string {
+	names := make([]string, len(d.Parameters))
+	for i, p := range d.Parameters {
+		names[i] = p.Name
+	}
+	return names
+}
+
+// encode turns a row into numbers, and into the text that identifies the architecture.
+func (d description) encode(row []string, column map[string]int) ([]float64, string, error) {
+	var x []float64
+	var key []string
+	for _, p := range d.Parameters {
+		cell := row[column[p.Name]]
+		at := -1
+		for i, v := range p.Values {
+			if v == cell {
+				at = i
+			}
+		}
+		if at < 0 && (cell != "" || !p.Optional) {
+			return nil, "", fmt.Errorf("parameter %s: value %q is not one of %v", p.Name, cell, p.Values)
+		}
+		key = append(key, cell)
+		if p.Kind == "categorical" {
+			for i := range p.Values {
+				x = append(x, indicator(i == at))
+			}
+			continue
+		}
+		rank := 0.0
+		if len(p.Values) > 1 && at > 0 {
+			rank = float64(at) / float64(len(p.Values)-1)
+		}
+		x = append(x, rank)
+		if p.Optional {
+			x = append(x, indicator(at >= 0))
+		}
+	}
+	return x, strings.Join(key, ","), nil
+}
+
+func indicator(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Best is the optimum, oriented like Scores.
+func (t *Table) Best() float64 {
+	best := math.Inf(-1)
+	for _, s := range t.Scores {
+		best = math.Max(best, s)
+	}
+	return best
+}
+
+// Value undoes the orientation of a score.
+func (t *Table) Value(score float64) float64 {
+	if t.Maximize {
+		return score
+	}
+	return -score
+}
