@@ -35,7 +35,6 @@ func (m *model) chart(id pane) chart.Chart {
 // frontierChart: every scored trial against its parameters, and the step line of what no other trial beats.
 func (m *model) frontierChart(c *chart.Chart, r *run.RunView) {
 	c.X = chart.Axis{Title: "parameters (log)", Log: true, Format: axisCount}
-	c.Y = chart.Axis{Format: nil}
 	others := chart.Series{Name: "trial", Kind: chart.Points, Marker: chart.Dot, Role: chart.Faint}
 	for _, t := range r.Trials {
 		if t.Score != nil && !m.frontier[t.ID] {

@@ -16,9 +16,28 @@ func TestFilter(t *testing.T) {
 		filter      string
 		trial, bare bool
 	}{
-		{"", true, true}, {"state:done", true, false}, {"state:done|failed", true, true}, {"-state:failed", true, false}, {"op:wma", true, false}, {"params<12M", true, true}, {"params<=4M", false, true},
-		{"params>11.3M", true, false}, {"score>0.7", true, false}, {"score<2", true, false}, {"score>=0.75 op:dct", true, false}, {"memory", false, true}, {"MEMORY", false, true}, {"#12", true, false},
-		{"parent:3", true, false}, {"overlap>0.5", true, false}, {"why:uncert", true, false}, {"task:cola", true, false}, {"nothing", false, false}, {"-nothing", true, true}, {"trial>=13", false, true}, {":odd", false, false},
+		{"", true, true},
+		{"state:done", true, false},
+		{"state:done|failed", true, true},
+		{"-state:failed", true, false},
+		{"op:wma", true, false},
+		{"params<12M", true, true},
+		{"params<=4M", false, true},
+		{"params>11.3M", true, false},
+		{"score>0.7", true, false},
+		{"score<2", true, false},
+		{"score>=0.75 op:dct", true, false},
+		{"memory", false, true},
+		{"MEMORY", false, true},
+		{"#12", true, false},
+		{"parent:3", true, false},
+		{"overlap>0.5", true, false},
+		{"why:uncert", true, false},
+		{"task:cola", true, false},
+		{"nothing", false, false},
+		{"-nothing", true, true},
+		{"trial>=13", false, true},
+		{":odd", false, false},
 	}
 	for _, c := range cases {
 		f, err := parseFilter(c.filter, trialFields)

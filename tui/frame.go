@@ -13,9 +13,6 @@ type rect struct{ x, y, w, h int }
 
 func (r rect) empty() bool { return r.w <= 0 || r.h <= 0 }
 
-// inset is the inside of a box drawn around r's edge.
-func (r rect) inset() rect { return rect{r.x + 1, r.y + 1, r.w - 2, r.h - 2} }
-
 // row is the i-th line of r.
 func (r rect) row(i int) rect { return rect{r.x, r.y + i, r.w, 1} }
 

@@ -13,17 +13,17 @@ type glyphs struct {
 	chart chart.Glyphs
 	ascii bool
 
-	light, heavy      border
-	cursor            string // marks the selected row
-	disc              string // a trial on the frontier, as in the chart
-	dot               string // separates items
-	arrow, from, into string // crumbs, "started from", edits
-	dash              string // no value
-	plusMinus         string
-	mean, sigma, xi   string // mean, aleatoric and epistemic standard deviation
-	differs           string
-	ellipsis          rune
-	caret             string
+	light, heavy    border
+	cursor          string // marks the selected row
+	disc            string // a trial on the frontier, as in the chart
+	dot             string // separates items
+	arrow           string // between crumbs
+	dash            string // no value
+	plusMinus       string
+	mean, sigma, xi string // mean, aleatoric and epistemic standard deviation
+	differs         string
+	ellipsis        rune
+	caret           string
 }
 
 // border is the characters of a box: horizontal, vertical, corners from the upper left, clockwise.
@@ -31,12 +31,12 @@ type border struct{ h, v, nw, ne, se, sw rune }
 
 var unicodeGlyphs = glyphs{
 	light: border{'─', '│', '╭', '╮', '╯', '╰'}, heavy: border{'━', '┃', '┏', '┓', '┛', '┗'},
-	cursor: "▸", disc: "●", dot: "·", arrow: "›", from: "←", into: "→", dash: "—", plusMinus: "±", mean: "μ", sigma: "σ", xi: "ξ", differs: "≠", ellipsis: '…', caret: "▏",
+	cursor: "▸", disc: "●", dot: "·", arrow: "›", dash: "—", plusMinus: "±", mean: "μ", sigma: "σ", xi: "ξ", differs: "≠", ellipsis: '…', caret: "▏",
 }
 
 var asciiGlyphs = glyphs{
 	ascii: true, light: border{'-', '|', '+', '+', '+', '+'}, heavy: border{'=', '#', '#', '#', '#', '#'},
-	cursor: ">", disc: "o", dot: "-", arrow: ">", from: "<-", into: "->", dash: "-", plusMinus: "+-", mean: "mean", sigma: "sd", xi: "xi", differs: "!", ellipsis: '~', caret: "_",
+	cursor: ">", disc: "o", dot: "-", arrow: ">", dash: "-", plusMinus: "+-", mean: "mean", sigma: "sd", xi: "xi", differs: "!", ellipsis: '~', caret: "_",
 }
 
 // glyphSets are the names Options.Glyphs knows, in the order that help shows.

@@ -32,9 +32,13 @@ func (p *painter) drawStack(r rect) {
 		total += l.Params
 	}
 	t := table{rows: len(rows) + 1, cursor: -1, from: p.m.scroll[paneStack], columns: []column{
-		{title: "layer", w: widest(rows, 5, func(l run.LayerRow) string { return l.Name })}, {title: "op", w: widest(rows, 6, func(l run.LayerRow) string { return l.Op }), rank: 1},
-		{title: "h", w: 4, right: true, rank: 2}, {title: "heads", w: 5, right: true, rank: 5}, {title: "feed-forward", w: widest(rows, 12, func(l run.LayerRow) string { return l.FF }), rank: 4},
-		{title: "params", w: 7, right: true, rank: 3}, {title: "", w: 1, rank: 6},
+		{title: "layer", w: widest(rows, 5, func(l run.LayerRow) string { return l.Name })},
+		{title: "op", w: widest(rows, 6, func(l run.LayerRow) string { return l.Op }), rank: 1},
+		{title: "h", w: 4, right: true, rank: 2},
+		{title: "heads", w: 5, right: true, rank: 5},
+		{title: "feed-forward", w: widest(rows, 12, func(l run.LayerRow) string { return l.FF }), rank: 4},
+		{title: "params", w: 7, right: true, rank: 3},
+		{title: "", w: 1, rank: 6},
 	}, cell: func(row, col int) span {
 		if row == len(rows) {
 			return [...]span{{"sum", strong}, {}, {}, {}, {}, {paramsText(total), strong}, {}}[col]
@@ -107,8 +111,13 @@ func (p *painter) drawNeighbours(r rect) {
 	}
 	near := in.Neighbours
 	t := table{rows: len(near), cursor: clamp(p.m.scroll[paneNeighbours], len(near)), columns: []column{
-		{title: "trial", w: 5, right: true, rank: 1}, {title: "hash", w: 7, rank: 5}, {title: "distance", w: 8, right: true}, {title: "overlap", w: 7, right: true, rank: 3}, {title: "score", w: 7, right: true, rank: 2},
-		{title: "edit", rank: 4}, {title: "architecture", w: 34, rank: 6},
+		{title: "trial", w: 5, right: true, rank: 1},
+		{title: "hash", w: 7, rank: 5},
+		{title: "distance", w: 8, right: true},
+		{title: "overlap", w: 7, right: true, rank: 3},
+		{title: "score", w: 7, right: true, rank: 2},
+		{title: "edit", rank: 4},
+		{title: "architecture", w: 34, rank: 6},
 	}, cell: func(row, col int) span {
 		n := &near[row]
 		trial, score := span{p.g.dash, dim}, span{p.g.dash, dim}

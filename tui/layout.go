@@ -129,16 +129,29 @@ func arrangeOverview(class sizeClass, area rect, workers int) []slot {
 		front, best := charts.leftOf(charts.w * 57 / 100)
 		surr, trials := middle.leftOf(area.w * 52 / 100)
 		events, queue := tail.leftOf(area.w - 64)
-		return []slot{{front, []pane{paneFrontier}}, {best, []pane{paneBest}}, {facts, []pane{paneFacts}}, {surr, []pane{paneSurrogate}}, {trials, []pane{paneTrials}},
-			{work, []pane{paneWorkers}}, {events, []pane{paneEvents}}, {queue, []pane{paneQueue}}}
+		return []slot{
+			{front, []pane{paneFrontier}},
+			{best, []pane{paneBest}},
+			{facts, []pane{paneFacts}},
+			{surr, []pane{paneSurrogate}},
+			{trials, []pane{paneTrials}},
+			{work, []pane{paneWorkers}},
+			{events, []pane{paneEvents}},
+			{queue, []pane{paneQueue}},
+		}
 	case medium:
 		workH := min(max(workers, 1), 4) + border + head
 		top, rest := area.above((area.h - workH) * 46 / 100)
 		work, tail := rest.above(workH)
 		left, right := top.leftOf(area.w / 2)
 		trials, side := tail.leftOf(area.w * 58 / 100)
-		return []slot{{left, []pane{paneFrontier, paneBest}}, {right, []pane{paneSurrogate, paneQueue}}, {work, []pane{paneWorkers}},
-			{trials, []pane{paneTrials}}, {side, []pane{paneEvents, paneFacts}}}
+		return []slot{
+			{left, []pane{paneFrontier, paneBest}},
+			{right, []pane{paneSurrogate, paneQueue}},
+			{work, []pane{paneWorkers}},
+			{trials, []pane{paneTrials}},
+			{side, []pane{paneEvents, paneFacts}},
+		}
 	}
 	if area.h < 18 {
 		top, rest := area.above(area.h / 2)

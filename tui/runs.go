@@ -17,8 +17,16 @@ func (p *painter) drawRuns(r rect) {
 		return
 	}
 	t := table{rows: len(m.runs), cursor: m.findListed(), columns: []column{
-		{title: "", w: 1, rank: 6}, {title: "run", w: 12}, {title: "kind", w: 8, rank: 8}, {title: "state", w: 10, rank: 1}, {title: "trials", w: 9, right: true, rank: 2}, {title: "best", w: 7, right: true, rank: 3},
-		{title: "age", w: 6, right: true, rank: 5}, {title: "spent", w: 6, right: true, rank: 4}, {title: "parent", w: 13, rank: 9}, {title: "note", rank: 10},
+		{title: "", w: 1, rank: 6},
+		{title: "run", w: 12},
+		{title: "kind", w: 8, rank: 8},
+		{title: "state", w: 10, rank: 1},
+		{title: "trials", w: 9, right: true, rank: 2},
+		{title: "best", w: 7, right: true, rank: 3},
+		{title: "age", w: 6, right: true, rank: 5},
+		{title: "spent", w: 6, right: true, rank: 4},
+		{title: "parent", w: 13, rank: 9},
+		{title: "note", rank: 10},
 	}, cell: func(row, col int) span { return p.runCell(m.runs[row], col) }, note: func(row int) string { return p.cause(m.runs[row]) }}
 	p.drawTable(r, t, p.focus == paneRuns)
 }

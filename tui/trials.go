@@ -19,9 +19,18 @@ func (p *painter) drawTrials(r rect) {
 	}
 	g := p.g
 	t := table{rows: len(m.trials), cursor: m.findTrial(), columns: []column{
-		{title: "#", w: 5, right: true}, {title: "", w: 1, rank: 3}, {title: "score", w: 7, right: true, rank: 1}, {title: "params", w: 7, right: true, rank: 2}, {title: "state", w: 10, rank: 4},
-		{title: "time", w: 6, right: true, rank: 6}, {title: "from", w: 9, rank: 7}, {title: g.mean + g.plusMinus + g.sigma, w: 11 + width(g.plusMinus) - 1, right: true, rank: 8}, {title: g.xi, w: 5, right: true, rank: 9},
-		{title: "picked by", w: 12, rank: 10}, {title: "architecture", rank: 5}, {title: "hash", w: 7, rank: 11},
+		{title: "#", w: 5, right: true},
+		{title: "", w: 1, rank: 3},
+		{title: "score", w: 7, right: true, rank: 1},
+		{title: "params", w: 7, right: true, rank: 2},
+		{title: "state", w: 10, rank: 4},
+		{title: "time", w: 6, right: true, rank: 6},
+		{title: "from", w: 9, rank: 7},
+		{title: g.mean + g.plusMinus + g.sigma, w: 11 + width(g.plusMinus) - 1, right: true, rank: 8},
+		{title: g.xi, w: 5, right: true, rank: 9},
+		{title: "picked by", w: 12, rank: 10},
+		{title: "architecture", rank: 5},
+		{title: "hash", w: 7, rank: 11},
 	}, cell: func(row, col int) span { return p.trialCell(m.trials[row], col) }}
 	if t.cursor < 0 && m.order == byNumber {
 		t.from = len(m.trials) // follow the newest
@@ -95,13 +104,23 @@ func (p *painter) drawQueue(r rect) {
 	}
 	g, queue := p.g, v.Surrogate.Queue
 	t := table{rows: len(queue), cursor: clamp(p.m.scroll[paneQueue], len(queue)), columns: []column{
-		{title: "", w: 2, right: true}, {title: "arch", w: 7, rank: 2}, {title: "why", w: 10, rank: 5}, {title: "value", w: 6, right: true, rank: 4},
-		{title: g.mean + g.plusMinus + g.sigma, w: 11 + width(g.plusMinus) - 1, right: true, rank: 1}, {title: g.xi, w: 5, right: true, rank: 3}, {title: "architecture", rank: 6},
+		{title: "", w: 2, right: true},
+		{title: "arch", w: 7, rank: 2},
+		{title: "why", w: 10, rank: 5},
+		{title: "value", w: 6, right: true, rank: 4},
+		{title: g.mean + g.plusMinus + g.sigma, w: 11 + width(g.plusMinus) - 1, right: true, rank: 1},
+		{title: g.xi, w: 5, right: true, rank: 3},
+		{title: "architecture", rank: 6},
 	}, cell: func(row, col int) span {
 		k := &queue[row]
 		return [...]span{
-			{strconv.Itoa(row + 1), dim}, {shortHash(k.Hash), plain}, {k.Why, dim}, {short(k.Predict.Acquisition), plain},
-			{g.predictionText(&k.Predict), plain}, {g.ignoranceText(&k.Predict), plain}, {k.Title, dim},
+			{strconv.Itoa(row + 1), dim},
+			{shortHash(k.Hash), plain},
+			{k.Why, dim},
+			{short(k.Predict.Acquisition), plain},
+			{g.predictionText(&k.Predict), plain},
+			{g.ignoranceText(&k.Predict), plain},
+			{k.Title, dim},
 		}[col]
 	}}
 	p.drawTable(r, t, p.focus == paneQueue)

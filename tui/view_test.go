@@ -121,8 +121,13 @@ func TestWantIsShown(t *testing.T) {
 		is, want run.State
 		text     string
 	}{
-		{run.Pausing, run.Paused, "◌ pausing at step boundary"}, {run.Stopping, run.Stopped, "◌ stopping at step boundary"}, {run.Running, run.Paused, "● running, to be paused"},
-		{run.Running, run.Running, "● running  37/50"}, {run.Lost, run.Running, "! lost"}, {run.Done, run.Running, "✓ done"}, {run.Stopped, run.Stopped, "■ stopped"},
+		{run.Pausing, run.Paused, "◌ pausing at step boundary"},
+		{run.Stopping, run.Stopped, "◌ stopping at step boundary"},
+		{run.Running, run.Paused, "● running, to be paused"},
+		{run.Running, run.Running, "● running  37/50"},
+		{run.Lost, run.Running, "! lost"},
+		{run.Done, run.Running, "✓ done"},
+		{run.Stopped, run.Stopped, "■ stopped"},
 	}
 	for _, c := range cases {
 		s := fixture.Snapshot()

@@ -60,9 +60,21 @@ func (p *painter) drawWorkers(r rect) {
 	}
 	g := p.g
 	t := table{rows: len(v.Workers), cursor: clamp(p.m.scroll[paneWorkers], len(v.Workers)), columns: []column{
-		{title: "w", w: 2, right: true, rank: 0}, {title: "trial", w: 11, rank: 0}, {title: "phase", w: phaseW, rank: 2}, {title: "progress", w: barW, rank: 4}, {title: "", w: 4, right: true, rank: 1},
-		{title: "loss", w: 6, right: true, rank: 5}, {title: "curve", w: 12, rank: 12}, {title: g.mean + g.plusMinus + g.sigma, w: 11 + width(g.plusMinus) - 1, right: true, rank: 6}, {title: g.xi, w: 5, right: true, rank: 7},
-		{title: "eta", w: 6, right: true, rank: 3}, {title: "tok/s", w: 7, right: true, rank: 8}, {title: "params", w: 7, right: true, rank: 9}, {title: "from", w: 9, rank: 10}, {title: "for", w: 6, right: true, rank: 11}, {title: "note", rank: 13},
+		{title: "w", w: 2, right: true, rank: 0},
+		{title: "trial", w: 11, rank: 0},
+		{title: "phase", w: phaseW, rank: 2},
+		{title: "progress", w: barW, rank: 4},
+		{title: "", w: 4, right: true, rank: 1},
+		{title: "loss", w: 6, right: true, rank: 5},
+		{title: "curve", w: 12, rank: 12},
+		{title: g.mean + g.plusMinus + g.sigma, w: 11 + width(g.plusMinus) - 1, right: true, rank: 6},
+		{title: g.xi, w: 5, right: true, rank: 7},
+		{title: "eta", w: 6, right: true, rank: 3},
+		{title: "tok/s", w: 7, right: true, rank: 8},
+		{title: "params", w: 7, right: true, rank: 9},
+		{title: "from", w: 9, rank: 10},
+		{title: "for", w: 6, right: true, rank: 11},
+		{title: "note", rank: 13},
 	}, cell: func(row, col int) span { return p.workerCell(&v.Workers[row], col, barW) }}
 	p.drawTable(r, t, p.focus == paneWorkers)
 }

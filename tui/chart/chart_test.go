@@ -83,9 +83,18 @@ func TestRasterGlyphs(t *testing.T) {
 		dots [][2]int
 		want rune
 	}{
-		{Braille, [][2]int{{0, 0}}, '⠁'}, {Braille, [][2]int{{1, 3}}, '⢀'}, {Braille, [][2]int{{0, 3}}, '⡀'}, {Braille, [][2]int{{1, 0}, {1, 1}, {1, 2}, {1, 3}}, '⢸'},
-		{Block, [][2]int{{0, 0}}, '▘'}, {Block, [][2]int{{1, 1}}, '▗'}, {Block, [][2]int{{0, 0}, {1, 1}}, '▚'}, {Block, [][2]int{{0, 1}, {1, 1}}, '▄'},
-		{ASCII, [][2]int{{0, 0}}, '\''}, {ASCII, [][2]int{{0, 1}}, '-'}, {ASCII, [][2]int{{0, 2}}, '.'}, {ASCII, [][2]int{{0, 0}, {0, 1}, {0, 2}}, '|'},
+		{Braille, [][2]int{{0, 0}}, '⠁'},
+		{Braille, [][2]int{{1, 3}}, '⢀'},
+		{Braille, [][2]int{{0, 3}}, '⡀'},
+		{Braille, [][2]int{{1, 0}, {1, 1}, {1, 2}, {1, 3}}, '⢸'},
+		{Block, [][2]int{{0, 0}}, '▘'},
+		{Block, [][2]int{{1, 1}}, '▗'},
+		{Block, [][2]int{{0, 0}, {1, 1}}, '▚'},
+		{Block, [][2]int{{0, 1}, {1, 1}}, '▄'},
+		{ASCII, [][2]int{{0, 0}}, '\''},
+		{ASCII, [][2]int{{0, 1}}, '-'},
+		{ASCII, [][2]int{{0, 2}}, '.'},
+		{ASCII, [][2]int{{0, 0}, {0, 1}, {0, 2}}, '|'},
 	}
 	for _, c := range cases {
 		r := newRaster(c.g, 1, 1)
@@ -190,8 +199,15 @@ func TestBar(t *testing.T) {
 		g        Glyphs
 		want     string
 	}{
-		{0, 4, Braille, "    "}, {1, 4, Braille, "████"}, {0.5, 4, Braille, "██  "}, {0.3, 4, Braille, "█▏  "}, {-1, 3, Braille, "   "}, {7, 3, Braille, "███"},
-		{0.5, 4, ASCII, "##.."}, {math.NaN(), 2, ASCII, ".."}, {0.5, 0, Braille, ""},
+		{0, 4, Braille, "    "},
+		{1, 4, Braille, "████"},
+		{0.5, 4, Braille, "██  "},
+		{0.3, 4, Braille, "█▏  "},
+		{-1, 3, Braille, "   "},
+		{7, 3, Braille, "███"},
+		{0.5, 4, ASCII, "##.."},
+		{math.NaN(), 2, ASCII, ".."},
+		{0.5, 0, Braille, ""},
 	}
 	for _, c := range cases {
 		if got := Bar(c.fraction, c.w, c.g); got != c.want {
@@ -207,8 +223,12 @@ func TestSparkline(t *testing.T) {
 		g      Glyphs
 		want   string
 	}{
-		{[]float64{0, 1, 2, 3, 4, 5, 6, 7}, 8, Braille, "▁▂▃▄▅▆▇█"}, {[]float64{0, 0, 7, 7}, 2, Braille, "▁█"}, {[]float64{3, 3, 3}, 5, Braille, "▁▁▁"},
-		{nil, 5, Braille, ""}, {[]float64{math.NaN(), math.Inf(1)}, 5, Braille, ""}, {[]float64{0, 7}, 4, ASCII, "_#"},
+		{[]float64{0, 1, 2, 3, 4, 5, 6, 7}, 8, Braille, "▁▂▃▄▅▆▇█"},
+		{[]float64{0, 0, 7, 7}, 2, Braille, "▁█"},
+		{[]float64{3, 3, 3}, 5, Braille, "▁▁▁"},
+		{nil, 5, Braille, ""},
+		{[]float64{math.NaN(), math.Inf(1)}, 5, Braille, ""},
+		{[]float64{0, 7}, 4, ASCII, "_#"},
 	}
 	for _, c := range cases {
 		if got := Sparkline(c.values, c.w, c.g); got != c.want {
