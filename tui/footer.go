@@ -1,0 +1,114 @@
+package tui
+
+import (
+	"fmt"
+
+	"flexi/core/run"
+)
+
+// status is the answer to the last key, else what is wrong, else what is going on.
+func (p *painter) status(r rect) {
+	text, st := p.statusText()
+	size := fmt.Sprintf("%dx%d", p.m.w, p.m.h)
+	if p.class >= medium {
+		size += "  " + p.m.theme.name + "  " + p.g.name
+	}
+	n := p.f.text(rect{r.x + 1, r.y, r.w - 2, 1}, text, st)
+	if n+len(size)+4 <= r.w {
+		p.f.right(rect{r.x, r.y, r.w - 1, 1}, size, dim)
+	}
+}
+
+func (p *painter) statusText() (string, style) {
+	m := p.m
+	switch {
+	case m.overlay == filterOverlay:
+		return p.filterLine(), plain
+	case m.flash.text != "":
+		return m.flash.text, m.flash.st
+	case m.problem != "":
+		return "filter not applied: " + m.problem, warn
+	case m.snap == nil:
+		return "", dim
+	case m.snap.Store.ReadOnly != "":
+		return "nothing is saved any more, the store failed: " + m.snap.Store.ReadOnly, bad
+	case m.derived.run != nil && m.derived.run.State == run.Failed:
+		return "failed: " + m.derived.run.Error, bad
+	case m.derived.run != nil && m.derived.run.Thinking != "":
+		return m.derived.run.Thinking, dim
+	case m.filters[m.screen] != "":
+		return "filter: " + m.filters[m.screen], dim
+	case m.derived.run != nil && len(m.derived.run.Events) > 0 && m.screen != logs:
+		e := m.derived.run.Events[len(m.derived.run.Events)-1]
+		return m.clockText(e.Time) + " " + e.Kind + " " + eventText(&e), dim
+	}
+	return "", dim
+}
+
+func (p *painter) filterLine() string {
+	m := p.m
+	text := "filter: " + string(m.line.text[:m.line.at]) + p.g.caret + string(m.line.text[m.line.at:])
+	if m.problem != "" {
+		text += "   " + m.problem
+	}
+	return text
+}
+
+// maxFooter is how many keys the footer names.
+const maxFooter = 8
+
+// footer names the keys that work here; those that are refused say why.
+func (p *painter) footer(r rect) {
+	if !p.m.hasStatus() && (p.m.flash.text != "" || p.m.overlay == filterOverlay) {
+		text, st := p.statusText()
+		p.f.text(rect{r.x + 1, r.y, r.w - 2, 1}, text, st)
+		return
+	}
+	x := r.x + 1
+	for _, item := range p.footerItems(r.w - 1) {
+		x += p.f.spans(rect{x, r.y, r.x + r.w - x, 1}, item[0], item[1]) + 2
+	}
+}
+
+// footerItems are keys with their names; where there is no room, those before help and quit are left out.
+func (p *painter) footerItems(room int) [][2]span {
+	var items [][2]span
+	n := -2
+	size := func(i [2]span) int { return width(i[0].text) + width(i[1].text) + 2 }
+	for _, b := range p.footerKeys() {
+		item := [2]span{{b.first(p.g), accent}, {" " + b.label(p.m), plain}}
+		if why := b.refused(p.m); why != "" {
+			item[0].st, item[1] = dim, span{" " + b.label(p.m) + " (" + why + ")", dim}
+		}
+		items, n = append(items, item), n+size(item)
+	}
+	for n > room && len(items) > 2 {
+		out := len(items) - 3
+		n -= size(items[out])
+		items = append(items[:out], items[out+1:]...)
+	}
+	return items
+}
+
+// footerKeys are at most maxFooter bindings of this place by rank, of which refused ones are left out first, except what people look for.
+func (p *painter) footerKeys() []*binding {
+	here := p.m.place()
+	byRank := map[int]*binding{}
+	top := 0
+	for i := range p.m.keys {
+		b := &p.m.keys[i]
+		if b.rank > 0 && b.in&here != 0 && byRank[b.rank] == nil {
+			byRank[b.rank], top = b, max(top, b.rank)
+		}
+	}
+	var out []*binding
+	for rank := 1; rank <= top; rank++ {
+		if b := byRank[rank]; b != nil && (b.refused(p.m) == "" || rank <= 3) {
+			out = append(out, b)
+		}
+	}
+	for len(out) > maxFooter { // keep the first ones, help and quit
+		out = append(out[:len(out)-3], out[len(out)-2:]...)
+	}
+	return out
+}

@@ -1,0 +1,116 @@
+package tui
+
+import (
+	"fmt"
+
+	"flexi/core/run"
+)
+
+// header: where one is on the left, how the run stands on the right.
+func (p *painter) header(r rect) {
+	right := p.standing()
+	n := 0
+	for _, s := range right {
+		n += width(s.text)
+	}
+	rightW := min(n, max(r.w*2/3, r.w-10))
+	left := rect{r.x, r.y, r.w - rightW, 1}
+	used := p.f.spans(left, p.crumbs(left.w-2)...)
+	if p.class >= medium {
+		p.tabs(rect{left.x + used + 4, left.y, left.w - used - 4, 1})
+	}
+	p.f.spans(rect{r.x + r.w - rightW, r.y, rightW, 1}, right...)
+}
+
+// crumbs name the place, from the program down; where there is no room, the outer parts are left out.
+func (p *painter) crumbs(room int) []span {
+	m := p.m
+	parts := []span{{" ", plain}, {"flexi ", accent}}
+	if r := m.derived.run; r != nil && m.screen != runsList && m.screen != system {
+		parts = append(parts, span{r.ID + " ", plain}, span{p.g.arrow + " ", plain})
+	}
+	parts = append(parts, span{m.screen.name(), strong})
+	if t := m.trialAt(m.inspected()); m.screen == inspector && t != nil {
+		parts = append(parts, span{fmt.Sprintf(" #%d %s", t.ID, shortHash(t.Hash)), strong})
+	}
+	if p.class == single && m.screen == overview && m.derived.run != nil {
+		return []span{parts[0], {m.derived.run.ID, strong}}
+	}
+	n := 0
+	for _, s := range parts {
+		n += width(s.text)
+	}
+	for n > room && len(parts) > 2 {
+		n -= width(parts[1].text)
+		parts = append(parts[:1], parts[2:]...)
+	}
+	return parts
+}
+
+// tabs are the screens and their keys, if all fit.
+func (p *painter) tabs(r rect) {
+	var pieces []span
+	n := 0
+	for _, s := range screens {
+		text, st := fmt.Sprintf(" %d %s  ", s, s.name()), dim
+		if s == p.m.screen {
+			text, st = fmt.Sprintf("[%d %s] ", s, s.name()), strong
+		}
+		pieces, n = append(pieces, span{text, st}), n+width(text)
+	}
+	if n <= r.w {
+		p.f.spans(r, pieces...)
+	}
+}
+
+// standing is the state of the run in a few words.
+func (p *painter) standing() []span {
+	m := p.m
+	if m.cut && m.snap != nil {
+		return []span{{"! connection lost, picture of " + m.snap.Time.In(m.now.Location()).Format("15:04:05") + " ", bad}}
+	}
+	if m.screen == runsList && m.snap != nil {
+		busy := 0
+		for i := range m.snap.Runs {
+			if active(m.snap.Runs[i].State) {
+				busy++
+			}
+		}
+		return []span{{fmt.Sprintf("%s, %d active ", plural(len(m.snap.Runs), "run"), busy), dim}}
+	}
+	r := m.derived.run
+	if r == nil {
+		return nil
+	}
+	out := []span{{p.g.state(r.State) + " " + stateText(r), stateStyle(r.State)}, {"  " + progressText(r) + " ", plain}}
+	if t := bestTrial(r); p.class == single && t != nil {
+		return append(out, span{" best " + scoreText(*t.Score) + " ", dim})
+	}
+	if r.ETA > 0 && active(r.State) {
+		out = append(out, span{" eta " + spanText(r.ETA) + " ", dim})
+	}
+	return out
+}
+
+// stateText is the state, and what was asked for while that differs.
+func stateText(r *run.RunView) string {
+	switch {
+	case r.State == run.Pausing:
+		return "pausing at step boundary"
+	case r.State == run.Stopping:
+		return "stopping at step boundary"
+	case r.Want != "" && r.Want != r.State && r.State == run.Running:
+		return "running, to be " + string(r.Want)
+	case r.State == run.Queued:
+		return "queued"
+	}
+	return string(r.State)
+}
+
+// progressText is finished trials of the budget.
+func progressText(r *run.RunView) string {
+	if r.Budget <= 0 {
+		return plural(r.Done, "trial")
+	}
+	return fmt.Sprintf("%d/%d", r.Done, r.Budget)
+}
