@@ -1,0 +1,223 @@
+package db
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+)
+
+// blobs are the files beside the database, each named by the SHA-256 of its content. A file is complete and durable before any record
+// names it, and it is removed only after no record does.
+type blobs struct {
+	dir string
+
+	mu      sync.Mutex
+	sizes   map[string]int64
+	refs    map[string]int
+	pending map[string]bool // written, but not yet named by a record
+	bytes   int64
+}
+
+func newBlobs(dir string, refs map[string]int) *blobs {
+	return &blobs{dir: dir, sizes: map[string]int64{}, refs: refs, pending: map[string]bool{}}
+}
+
+func (b *blobs) path(hash string) string { return filepath.Join(b.dir, hash[:2], hash) }
+
+func (b *blobs) totals() (n int, bytes int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.sizes), b.bytes
+}
+
+// sweep removes unfinished files and those that no record names, and learns the sizes of the others.
+func (b *blobs) sweep() error {
+	return filepath.WalkDir(b.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		hash := d.Name()
+		if !validHash(hash) || b.refs[hash] == 0 {
+			return os.Remove(path)
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		b.remember(hash, info.Size())
+		return nil
+	})
+}
+
+// has reports whether a file is there. It may be damaged; OpenBlob finds out.
+func (b *blobs) has(hash string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, ok := b.sizes[hash]
+	return ok
+}
+
+func (b *blobs) remember(hash string, size int64) {
+	b.bytes += size - b.sizes[hash]
+	b.sizes[hash] = size
+}
+
+// replace moves references from old blobs to new ones, and removes those that nobody names any more. Empty names count for nothing.
+func (b *blobs) replace(old, new []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, hash := range new {
+		if hash != "" {
+			b.refs[hash]++
+			delete(b.pending, hash)
+		}
+	}
+	for _, hash := range old {
+		if hash == "" {
+			continue
+		}
+		if b.refs[hash]--; b.refs[hash] > 0 || b.pending[hash] {
+			continue
+		}
+		delete(b.refs, hash)
+		// A file that cannot be removed now is swept at the next start.
+		if os.Remove(b.path(hash)) == nil {
+			b.bytes -= b.sizes[hash]
+			delete(b.sizes, hash)
+		}
+	}
+}
+
+func (b *blobs) added(hash string, size int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.remember(hash, size)
+	b.pending[hash] = true
+}
+
+func validHash(hash string) bool {
+	return len(hash) == 2*sha256.Size && strings.Trim(hash, "0123456789abcdef") == ""
+}
+
+// fileWriter remembers the errors of the file below, to tell a full disk from a caller that gave up.
+type fileWriter struct {
+	f   *os.File
+	err error
+}
+
+func (w *fileWriter) Write(p []byte) (int, error) {
+	n, err := w.f.Write(p)
+	if err != nil {
+		w.err = err
+	}
+	return n, err
+}
+
+// PutBlob implements run.Store: temporary file in the blob folder, write, sync, rename, sync of the folder. A write that fails on the
+// disk's side makes the store read-only; one that write itself or ctx gives up leaves nothing behind.
+func (s *Store) PutBlob(ctx context.Context, write func(io.Writer) error) (hash string, size int64, err error) {
+	if err := s.writable(); err != nil {
+		return "", 0, fmt.Errorf("store blob: %w", err)
+	}
+	f, err := os.CreateTemp(s.blobs.dir, unfinished+"*")
+	if err != nil {
+		return "", 0, fmt.Errorf("store blob: %w", s.freeze(err))
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+			err = fmt.Errorf("store blob: %w", err)
+		}
+	}()
+	out := &fileWriter{f: f}
+	sum := sha256.New()
+	buffered := bufio.NewWriterSize(io.MultiWriter(out, sum), 1<<20)
+	err = write(buffered)
+	if err == nil {
+		err = buffered.Flush()
+	}
+	if out.err != nil {
+		return "", 0, s.freeze(out.err)
+	}
+	if err = errors.Join(err, ctx.Err()); err != nil {
+		return "", 0, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return "", 0, s.freeze(err)
+	}
+	hash = hex.EncodeToString(sum.Sum(nil))
+	// Counted before the file has its name: a reference dropped meanwhile must not remove it.
+	s.blobs.added(hash, info.Size())
+	if err := settle(f, s.blobs.path(hash)); err != nil {
+		return "", 0, s.freeze(err)
+	}
+	return hash, info.Size(), nil
+}
+
+// settle makes a written file durable under its final name.
+func settle(f *os.File, path string) error {
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	dir := filepath.Dir(path)
+	if err := os.Mkdir(dir, 0o700); err == nil {
+		if err := syncDir(filepath.Dir(dir)); err != nil {
+			return err
+		}
+	} else if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// OpenBlob implements run.Store. The whole file is compared with its hash before the first byte is given out.
+func (s *Store) OpenBlob(hash string) (io.ReadCloser, error) {
+	if !validHash(hash) {
+		return nil, fmt.Errorf("open blob %q: %w", hash, ErrNotFound)
+	}
+	f, err := openVerified(s.blobs.path(hash), hash)
+	if err != nil {
+		return nil, fmt.Errorf("open blob %s: %w", hash[:12], err)
+	}
+	return f, nil
+}
+
+func openVerified(path, hash string) (*os.File, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: the weight file %s is missing", ErrNotFound, path)
+	} else if err != nil {
+		return nil, err
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	if hex.EncodeToString(sum.Sum(nil)) != hash {
+		f.Close()
+		return nil, damaged("the weight file %s does not match its name", path)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}

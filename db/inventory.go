@@ -1,0 +1,133 @@
+package db
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"flexi/core/run"
+)
+
+// schemaVersion numbers the layout of buckets and keys. A database with a higher number is refused, one with a lower number is copied
+// and migrated one step at a time.
+const schemaVersion = 1
+
+// inventory is what a whole walk through a database file finds.
+type inventory struct {
+	walked
+	schema  uint32
+	runs    int
+	trials  []trialFiles // those that name files
+	nTrials int
+	lastSeq uint64
+
+	damage error // the first record that is not what was written
+	// The numbers that must come next, to notice records that are gone.
+	nextTrial, nextChunk map[string]int
+}
+
+// trialFiles are the files that a trial names.
+type trialFiles struct {
+	run                 string
+	trial               int
+	checkpoint, weights string
+}
+
+// takeInventory checks every page and every record of a database file, without bbolt. It returns ErrNewer or ErrDamaged, or an error of
+// reading.
+func takeInventory(path string) (*inventory, error) {
+	inv := &inventory{nextTrial: map[string]int{}, nextChunk: map[string]int{}}
+	var err error
+	inv.walked, err = walkFile(path, func(bucket, key, value []byte) error {
+		if err := inv.record(bucket, key, value); err != nil && inv.damage == nil {
+			inv.damage = err
+		}
+		return nil
+	})
+	switch {
+	case inv.schema > schemaVersion:
+		return nil, fmt.Errorf("%w: its layout has number %d, this flexi knows %d; update flexi, nothing was changed", ErrNewer, inv.schema, schemaVersion)
+	case err != nil:
+		return nil, err
+	case inv.damage != nil:
+		return nil, inv.damage
+	case inv.schema == 0:
+		return nil, damaged("the number of the layout is missing")
+	}
+	for _, b := range buckets {
+		if !slices.Contains(inv.buckets, string(b)) {
+			return nil, damaged("bucket %q is missing", b)
+		}
+	}
+	return inv, nil
+}
+
+func (inv *inventory) record(bucket, key, value []byte) error {
+	payload, err := unseal(bucket, key, value)
+	if err != nil {
+		return err
+	}
+	switch string(bucket) {
+	case string(metaBucket):
+		if string(key) == string(schemaKey) && len(payload) == 4 {
+			inv.schema = binary.BigEndian.Uint32(payload)
+		}
+	case string(runsBucket):
+		inv.runs++
+	case string(trialsBucket):
+		return inv.trial(key, value)
+	case string(pointsBucket):
+		return inv.chunk(key)
+	case string(eventsBucket):
+		_, seq, err := parseEventKey(key)
+		inv.lastSeq = max(inv.lastSeq, seq)
+		return err
+	}
+	return nil
+}
+
+func (inv *inventory) trial(key, value []byte) error {
+	id, n, err := parseTrialKey(key)
+	if err != nil {
+		return err
+	}
+	if n != inv.nextTrial[id] {
+		return damaged("trial %d of %s is missing", inv.nextTrial[id], id)
+	}
+	inv.nextTrial[id]++
+	inv.nTrials++
+	var t run.Trial
+	if err := unsealJSON(trialsBucket, key, value, &t); err != nil {
+		return err
+	}
+	if t.Checkpoint != "" || t.Weights != "" {
+		inv.trials = append(inv.trials, trialFiles{id, n, t.Checkpoint, t.Weights})
+	}
+	return nil
+}
+
+func (inv *inventory) chunk(key []byte) error {
+	id, trial, chunk, err := parseChunkKey(key)
+	if err != nil {
+		return err
+	}
+	of := string(trialKey(id, trial))
+	if chunk != inv.nextChunk[of] {
+		return damaged("%s is missing", keyName(pointsBucket, chunkKey(id, trial, inv.nextChunk[of])))
+	}
+	inv.nextChunk[of]++
+	return nil
+}
+
+// refs counts how many records name each file.
+func (inv *inventory) refs() map[string]int {
+	refs := map[string]int{}
+	for _, t := range inv.trials {
+		for _, hash := range []string{t.checkpoint, t.weights} {
+			if hash != "" {
+				refs[hash]++
+			}
+		}
+	}
+	return refs
+}

@@ -1,0 +1,152 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.etcd.io/bbolt"
+
+	"flexi/core/run"
+)
+
+// CreateRun implements run.Store. The ID is the kind and the next number, from 01.
+func (s *Store) CreateRun(ctx context.Context, r run.Run) (run.Run, error) {
+	if err := checkRunID(r.Kind); err != nil {
+		return run.Run{}, fmt.Errorf("create run: %w", err)
+	}
+	err := s.writer.commit(ctx, func(tx *bbolt.Tx) error {
+		b := tx.Bucket(runsBucket)
+		number := 1
+		c := b.Cursor()
+		prefix := r.Kind + "-"
+		for k, _ := c.Seek([]byte(prefix)); strings.HasPrefix(string(k), prefix); k, _ = c.Next() {
+			if n, err := strconv.Atoi(string(k[len(prefix):])); err == nil {
+				number = max(number, n+1)
+			}
+		}
+		r.ID = fmt.Sprintf("%s%02d", prefix, number)
+		return putJSON(b, runsBucket, runKey(r.ID), r)
+	})
+	if err != nil {
+		return run.Run{}, fmt.Errorf("create run: %w", err)
+	}
+	return r, nil
+}
+
+// putJSON writes a record. A value that cannot be encoded is a refusal: nothing was written.
+func putJSON(b *bbolt.Bucket, bucket, key []byte, v any) error {
+	value, err := sealJSON(bucket, key, v)
+	if err != nil {
+		return refusal{err}
+	}
+	return b.Put(key, value)
+}
+
+// UpdateRun implements run.Store.
+func (s *Store) UpdateRun(ctx context.Context, r run.Run) error {
+	err := s.writer.commit(ctx, func(tx *bbolt.Tx) error {
+		b := tx.Bucket(runsBucket)
+		if b.Get(runKey(r.ID)) == nil {
+			return refuse("%w", ErrNotFound)
+		}
+		return putJSON(b, runsBucket, runKey(r.ID), r)
+	})
+	if err != nil {
+		return fmt.Errorf("store run %s: %w", r.ID, err)
+	}
+	if r.State == run.Done {
+		s.backups.request()
+	}
+	return nil
+}
+
+// Runs implements run.Store, in the order of creation.
+func (s *Store) Runs(ctx context.Context) ([]run.Run, error) {
+	var runs []run.Run
+	err := s.read(ctx, func(tx *bbolt.Tx) error {
+		return tx.Bucket(runsBucket).ForEach(func(k, v []byte) error {
+			var r run.Run
+			if err := unsealJSON(runsBucket, k, v, &r); err != nil {
+				return err
+			}
+			runs = append(runs, r)
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read runs: %w", err)
+	}
+	slices.SortStableFunc(runs, func(a, b run.Run) int { return a.Created.Compare(b.Created) })
+	return runs, nil
+}
+
+// PutTrial implements run.Store. Trials are numbered without gaps.
+func (s *Store) PutTrial(ctx context.Context, t run.Trial, state []byte) error {
+	var before run.Trial
+	err := s.writer.commit(ctx, func(tx *bbolt.Tx) error {
+		if tx.Bucket(runsBucket).Get(runKey(t.Run)) == nil {
+			return refuse("run %s: %w", t.Run, ErrNotFound)
+		}
+		b := tx.Bucket(trialsBucket)
+		key := trialKey(t.Run, t.ID)
+		if old := b.Get(key); old != nil {
+			if err := unsealJSON(trialsBucket, key, old, &before); err != nil {
+				return refusal{err}
+			}
+		} else if t.ID < 0 || t.ID > 0 && b.Get(trialKey(t.Run, t.ID-1)) == nil {
+			return refuse("trials are numbered without gaps")
+		}
+		if err := putJSON(b, trialsBucket, key, t); err != nil {
+			return err
+		}
+		if state == nil {
+			return nil
+		}
+		return tx.Bucket(jobsBucket).Put(runKey(t.Run), seal(jobsBucket, runKey(t.Run), state))
+	})
+	if err != nil {
+		return fmt.Errorf("store trial %d of %s: %w", t.ID, t.Run, err)
+	}
+	s.blobs.replace([]string{before.Checkpoint, before.Weights}, []string{t.Checkpoint, t.Weights})
+	return nil
+}
+
+// Trials implements run.Store, in the order of proposal.
+func (s *Store) Trials(ctx context.Context, id string) ([]run.Trial, error) {
+	var trials []run.Trial
+	err := s.read(ctx, func(tx *bbolt.Tx) error {
+		return eachWithPrefix(tx.Bucket(trialsBucket), runPrefix(id), func(k, v []byte) error {
+			var t run.Trial
+			if err := unsealJSON(trialsBucket, k, v, &t); err != nil {
+				return err
+			}
+			trials = append(trials, t)
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read trials of %s: %w", id, err)
+	}
+	return trials, nil
+}
+
+// JobState implements run.Store; nil if none was stored.
+func (s *Store) JobState(ctx context.Context, id string) ([]byte, error) {
+	var state []byte
+	err := s.read(ctx, func(tx *bbolt.Tx) error {
+		value := tx.Bucket(jobsBucket).Get(runKey(id))
+		if value == nil {
+			return nil
+		}
+		payload, err := unseal(jobsBucket, runKey(id), value)
+		state = append([]byte{}, payload...)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read policy state of %s: %w", id, err)
+	}
+	return state, nil
+}

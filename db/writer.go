@@ -1,0 +1,172 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+const (
+	groupDelay = 200 * time.Millisecond
+	groupSize  = 256
+)
+
+// change is one part of a transaction. A refusal that apply returns concerns this change alone, and apply must not have written
+// anything then; every other error ends the transaction.
+type change struct {
+	apply func(*bbolt.Tx) error
+	done  chan error // nil: nobody waits
+}
+
+// writer groups changes into transactions, in the order of their arrival.
+type writer struct {
+	store *Store
+	kick  chan struct{} // pending grew
+	quit  chan struct{}
+	ended chan struct{}
+
+	mu      sync.Mutex
+	pending []change
+	urgent  bool
+}
+
+func newWriter(s *Store) *writer {
+	w := &writer{store: s, kick: make(chan struct{}, 1), quit: make(chan struct{}), ended: make(chan struct{})}
+	go w.loop()
+	return w
+}
+
+// add queues changes and returns.
+func (w *writer) add(urgent bool, c ...change) {
+	w.mu.Lock()
+	w.pending = append(w.pending, c...)
+	w.urgent = w.urgent || urgent
+	w.mu.Unlock()
+	select {
+	case w.kick <- struct{}{}:
+	default:
+	}
+}
+
+// commit makes a change durable before it returns. Once it is queued it happens, whatever becomes of ctx.
+func (w *writer) commit(ctx context.Context, apply func(*bbolt.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := w.store.writable(); err != nil {
+		return err
+	}
+	return w.wait(apply)
+}
+
+// flush waits until everything queued before is durable.
+func (w *writer) flush() error {
+	w.mu.Lock()
+	idle := len(w.pending) == 0
+	w.mu.Unlock()
+	if idle {
+		return nil
+	}
+	return w.wait(func(*bbolt.Tx) error { return nil })
+}
+
+func (w *writer) wait(apply func(*bbolt.Tx) error) error {
+	c := change{apply, make(chan error, 1)}
+	w.add(true, c)
+	select {
+	case err := <-c.done:
+		return err
+	case <-w.ended:
+		select {
+		case err := <-c.done:
+			return err
+		default:
+			return ErrClosed
+		}
+	}
+}
+
+// stop writes what is queued and ends the goroutine.
+func (w *writer) stop() {
+	close(w.quit)
+	<-w.ended
+}
+
+func (w *writer) loop() {
+	defer close(w.ended)
+	timer := time.NewTimer(groupDelay)
+	timer.Stop()
+	for {
+		select {
+		case <-w.kick:
+			if !w.due() {
+				timer.Reset(groupDelay)
+				continue
+			}
+		case <-timer.C:
+		case <-w.quit:
+			w.write()
+			return
+		}
+		timer.Stop()
+		w.write()
+	}
+}
+
+// due reports whether the queue should be written without waiting for more.
+func (w *writer) due() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.urgent || len(w.pending) >= groupSize
+}
+
+// write commits the queue as one transaction and answers those who wait.
+func (w *writer) write() {
+	w.mu.Lock()
+	batch := w.pending
+	w.pending, w.urgent = nil, false
+	w.mu.Unlock()
+	if len(batch) == 0 {
+		return
+	}
+	refused := make([]error, len(batch))
+	err := w.transact(batch, refused)
+	for i, c := range batch {
+		switch {
+		case c.done == nil:
+		case err != nil:
+			c.done <- err
+		default:
+			c.done <- refused[i]
+		}
+	}
+}
+
+func (w *writer) transact(batch []change, refused []error) error {
+	s := w.store
+	if err := s.readOnly.Load(); err != nil {
+		return *err
+	}
+	err := guard(func() error {
+		return s.bolt.Update(func(tx *bbolt.Tx) error {
+			for i, c := range batch {
+				if err := c.apply(tx); err != nil {
+					if _, ok := errors.AsType[refusal](err); !ok {
+						return err
+					}
+					refused[i] = err
+				}
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return s.freeze(err)
+	}
+	s.measure()
+	s.backups.tick()
+	return nil
+}
