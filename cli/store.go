@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"flexi/core/device/cpu"
+	"flexi/db"
+)
+
+func (a *app) backupCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "backup FILE",
+		Short: "Write a consistent copy of the database to FILE (- for stdout)",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.look(cmd, func(w *workspace) error {
+				if w.guest != nil {
+					return fmt.Errorf("%w: another flexi process owns %s; it keeps hourly backups in %s, or pause its runs and quit it first", errRefused, a.workspace, filepath.Join(a.workspace, "backups"))
+				}
+				if args[0] == "-" {
+					return w.store.Backup(cmd.Context(), a.out)
+				}
+				return writeFile(args[0], func(f io.Writer) error { return w.store.Backup(cmd.Context(), f) })
+			})
+		},
+	}
+}
+
+// writeFile writes a file whole or not at all: into a neighbour first, then renamed.
+func writeFile(path string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer os.Remove(f.Name())
+	if err := write(f); err != nil {
+		f.Close()
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := f.Sync(); err != nil {
+		f.Close()
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// check is one line of the doctor's findings.
+type check struct {
+	Name string `json:"name"`
+	OK   bool   `json:"ok"`
+	Text string `json:"text"`
+}
+
+func (a *app) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "Say what this machine can do and whether the workspace is sound",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			checks := []check{
+				{"program", true, fmt.Sprintf("flexi %s, %s, %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)},
+				cpuCheck(), a.workspaceCheck(),
+			}
+			bad := 0
+			for _, c := range checks {
+				if !c.OK {
+					bad++
+				}
+				if err := a.printCheck(c); err != nil {
+					return err
+				}
+			}
+			if bad > 0 {
+				return fmt.Errorf("%d of %d checks failed", bad, len(checks))
+			}
+			return nil
+		},
+	}
+}
+
+func (a *app) printCheck(c check) error {
+	if a.json {
+		return json.NewEncoder(a.out).Encode(c)
+	}
+	mark := "ok  "
+	if !c.OK {
+		mark = "FAIL"
+	}
+	_, err := fmt.Fprintf(a.out, "%s  %-10s %s\n", mark, c.Name, c.Text)
+	return err
+}
+
+func cpuCheck() check {
+	d, err := cpu.New(runtime.NumCPU())
+	if err != nil {
+		return check{"cpu", false, err.Error()}
+	}
+	defer d.Close()
+	return check{"cpu", true, d.Describe()}
+}
+
+func (a *app) workspaceCheck() check {
+	if r, err := dial(a.workspace); err == nil {
+		r.close()
+		return check{"workspace", true, a.workspace + " is in use by another flexi process, which answers"}
+	}
+	if _, err := os.Stat(a.workspace); os.IsNotExist(err) {
+		return check{"workspace", true, a.workspace + " does not exist yet; the first search makes it"}
+	}
+	report, err := db.Check(a.workspace)
+	if err != nil {
+		return check{"workspace", false, err.Error()}
+	}
+	return check{"workspace", true, report}
+}
