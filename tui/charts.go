@@ -84,7 +84,7 @@ func (m *model) surrogateChart(c *chart.Chart, r *run.RunView) {
 	for _, q := range r.Surrogate.Queue {
 		next[q.Hash] = true
 	}
-	mean := chart.Series{Name: g.mean + " expected", Role: chart.Line0}
+	mean := chart.Series{Name: g.mean, Role: chart.Line0}
 	measured := chart.Series{Name: "evaluated", Kind: chart.Points, Marker: chart.Diamond, Role: chart.Mark}
 	picks := chart.Series{Name: "next", Kind: chart.Points, Marker: chart.Triangle, Role: chart.Line1}
 	noise := chart.Band{Name: g.sigma + " noise"}

@@ -106,7 +106,15 @@ func (m *model) pending() string {
 func (p *painter) drawNeighbours(r rect) {
 	in := p.m.looked.inspection
 	if in == nil || len(in.Neighbours) == 0 {
-		p.f.text(r.row(0), p.m.pending(), dim)
+		text := p.m.pending()
+		if in != nil {
+			text = "None known: neighbours are looked up while the run is being worked on."
+		}
+		for i, l := range wrapText(text, r.w) {
+			if i < r.h {
+				p.f.text(r.row(i), l, dim)
+			}
+		}
 		return
 	}
 	near := in.Neighbours

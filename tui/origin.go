@@ -18,8 +18,12 @@ func (m *model) originLines(w int) []textLine {
 	}
 	out = append(out, wrapped("from", m.fromText(t), plain, w)...)
 	out = append(out, wrapped("at pick", m.pickText(t), plain, w)...)
-	for _, name := range sortedKeys(t.Scores) {
-		out = append(out, field("  "+name, scoreText(t.Scores[name])))
+	names, nameW := sortedKeys(t.Scores), 0
+	for _, name := range names {
+		nameW = max(nameW, width(name))
+	}
+	for _, name := range names {
+		out = append(out, textLine{{"  " + padRight(name, max(nameW+1, 9)), dim}, {scoreText(t.Scores[name]), plain}})
 	}
 	if t.Error != "" {
 		out = append(out, wrapped("error", t.Error+"; r trains it again", bad, w)...)

@@ -56,7 +56,7 @@ func (t *terminal) screen() string {
 
 func (t *terminal) close(slave *os.File) {
 	slave.Close()
-	t.emu.Close()
+	t.emu.InputPipe().(*io.PipeWriter).Close() // Emulator.Close would race with the reader of its answers
 	t.master.Close()
 	t.pumps.Wait()
 }

@@ -212,16 +212,29 @@ func (c Chart) drawY(p plot, ticks []float64) {
 		p.im.set(p.x-1, p.y+y, v, Frame)
 	}
 	p.im.set(p.x-1, p.y+p.h, corner, Frame)
-	last := p.y + p.h + 1
-	for i, l := range c.Y.labels(ticks) { // from the bottom up, a row between labels
-		row := p.row(ticks[i])
-		if last-row < 2 || row < p.y || row >= p.y+p.h {
+	labels := c.Y.labels(ticks)
+	for i := 0; i < len(ticks); i += p.stride(ticks) {
+		row, l := p.row(ticks[i]), labels[i]
+		if row < p.y || row >= p.y+p.h {
 			continue
 		}
-		last = row
 		p.im.set(p.x-1, row, tick, Frame)
 		p.im.text(p.x-1-utf8.RuneCountInString(l), row, l, Label)
 	}
+}
+
+// stride is how many ticks to go on by so that labels have a row between them everywhere.
+func (p plot) stride(ticks []float64) int {
+	for k := 1; k < len(ticks); k++ {
+		apart := p.h
+		for i := 0; i+k < len(ticks); i += k {
+			apart = min(apart, p.row(ticks[i])-p.row(ticks[i+k]))
+		}
+		if apart >= 2 {
+			return k
+		}
+	}
+	return max(1, len(ticks))
 }
 
 func (c Chart) drawX(p plot, ticks []float64) {
