@@ -85,6 +85,9 @@ func ending(r *run.RunView) string {
 	return text
 }
 
+// historyAge is how old an event must be at the first snapshot to belong to an earlier session.
+const historyAge = 2 * time.Second
+
 // follower prints what is new in each snapshot.
 type follower struct {
 	id       string
@@ -119,8 +122,10 @@ func (f *follower) events(all []run.Event) {
 func (f *follower) see(r *run.RunView, now time.Time) {
 	if f.last == nil {
 		f.print("%s %s: %s, %s finished, objective %s\n", r.Kind, r.ID, stateText(r), progressText(r), objectiveText(r.Objective))
-		if n := len(r.Events); r.Done > 0 && n > 0 {
-			f.event = r.Events[n-1]
+		for _, e := range r.Events {
+			if e.Time.Before(now.Add(-historyAge)) {
+				f.event = e
+			}
 		}
 		f.printed = now
 	}
