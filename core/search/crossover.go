@@ -34,7 +34,7 @@ type Crossed struct {
 
 // String says what was made and whether it is a sample.
 func (c *Crossed) String() string {
-	s := fmt.Sprintf("%d architectures between %d pairs", len(c.Archs), c.Pairs)
+	s := fmt.Sprintf("%d architectures (parent pairs: %d)", len(c.Archs), c.Pairs)
 	if float64(c.Listed) < c.Total {
 		s += fmt.Sprintf(", a sample of %d from %.0f interpolants", c.Listed, c.Total)
 	}

@@ -37,7 +37,7 @@ func TestCrossoverOfTwoStacks(t *testing.T) {
 	require.Equal(t, 16.0, c.Total)
 	require.Len(t, c.Archs, 16, "all different")
 	require.Equal(t, []model.Arch{a, b}, c.Archs[:2], "parents first")
-	require.Equal(t, "16 architectures between 1 pairs", c.String())
+	require.Equal(t, "16 architectures (parent pairs: 1)", c.String())
 	for _, x := range c.Archs {
 		require.Equal(t, a.Layers[:2], x.Layers[:2])
 		for _, l := range x.Layers {

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestEmbedPaperSpace embeds all 9,312 architectures, by majorisation and by the paper's procedure. The latter is far from converged after the paper's ten
-// epochs, which is what its low bound records.
+// TestEmbedPaperSpace embeds all 9,312 architectures, by majorisation and by the paper's procedure. At the paper's learning rate the
+// latter is far from converged after ten epochs, which is what its low bound records.
 func TestEmbedPaperSpace(t *testing.T) {
 	s := mustSpace(t, "paper")
 	archs, err := s.Enumerate(s.Levels()[0], 10000)

@@ -182,3 +182,9 @@ func TestGraphLines(t *testing.T) {
 	}})
 	require.Equal(t, "│ ● ● ●  2 × sa_sdp_32, 1 × c_9_32", GraphLines(mixed)[2])
 }
+
+func BenchmarkHash(b *testing.B) {
+	for b.Loop() {
+		Hash(flexiMini())
+	}
+}

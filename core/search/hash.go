@@ -27,7 +27,8 @@ func Hash(a model.Arch) string {
 		hidden = append(hidden, strconv.Itoa(l.Hidden))
 		ff = append(ff, pythonInts(l.FF))
 	}
-	return digest(sha256.New, NewGraph(a, Scheme2022).Hash(sha256.New)+pythonList(hidden)+pythonList(ff))
+	d := digester{hash: sha256.New()}
+	return d.of([]byte(NewGraph(a, Scheme2022).Hash(sha256.New) + pythonList(hidden) + pythonList(ff)))
 }
 
 func hasMixed(a model.Arch) bool {
@@ -43,34 +44,54 @@ func (g *Graph) Hash(newHash func() hash.Hash) string {
 		out[e[0]] = append(out[e[0]], e[1])
 		in[e[1]] = append(in[e[1]], e[0])
 	}
-	nodes := make([]string, n)
+	d := digester{hash: newHash()}
+	nodes, next := make([]string, n), make([]string, n)
 	for v, label := range g.Labels {
-		nodes[v] = digest(newHash, fmt.Sprintf("(%d, %d, '%s')", len(out[v]), len(in[v]), label))
+		nodes[v] = d.of(fmt.Appendf(d.text[:0], "(%d, %d, '%s')", len(out[v]), len(in[v]), label))
 	}
 	for range hashRounds {
-		next := make([]string, n)
 		for v := range nodes {
-			next[v] = digest(newHash, joinSorted(nodes, in[v])+"|"+joinSorted(nodes, out[v])+"|"+nodes[v])
+			if v > 0 && nodes[v] == nodes[v-1] && slices.Equal(in[v], in[v-1]) && slices.Equal(out[v], out[v-1]) {
+				next[v] = next[v-1] // parallel heads of one kind
+				continue
+			}
+			text := d.appendSorted(d.text[:0], nodes, in[v])
+			text = d.appendSorted(append(text, '|'), nodes, out[v])
+			next[v] = d.of(append(append(text, '|'), nodes[v]...))
 		}
-		nodes = next
+		nodes, next = next, nodes
 	}
 	slices.Sort(nodes)
-	return digest(newHash, "['"+strings.Join(nodes, "', '")+"']")
+	return d.of([]byte("['" + strings.Join(nodes, "', '") + "']"))
 }
 
-func digest(newHash func() hash.Hash, text string) string {
-	h := newHash()
-	h.Write([]byte(text)) // a hash never fails to write
-	return hex.EncodeToString(h.Sum(nil))
+// digester makes hexadecimal digests and keeps its buffers: a library takes a million digests.
+type digester struct {
+	hash   hash.Hash
+	text   []byte
+	sum    []byte
+	picked []string
 }
 
-func joinSorted(hashes []string, nodes []int) string {
-	picked := make([]string, len(nodes))
-	for i, v := range nodes {
-		picked[i] = hashes[v]
+// of is the digest of a text, which becomes the buffer of the next.
+func (d *digester) of(text []byte) string {
+	d.text = text
+	d.hash.Reset()
+	d.hash.Write(text) // a hash never fails to write
+	d.sum = d.hash.Sum(d.sum[:0])
+	return hex.EncodeToString(d.sum)
+}
+
+func (d *digester) appendSorted(text []byte, hashes []string, nodes []int) []byte {
+	d.picked = d.picked[:0]
+	for _, v := range nodes {
+		d.picked = append(d.picked, hashes[v])
 	}
-	slices.Sort(picked)
-	return strings.Join(picked, "")
+	slices.Sort(d.picked)
+	for _, h := range d.picked {
+		text = append(text, h...)
+	}
+	return text
 }
 
 func pythonList(items []string) string { return "[" + strings.Join(items, ", ") + "]" }

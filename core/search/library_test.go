@@ -19,6 +19,9 @@ func demoLibrary(t testing.TB) (*Space, *Library) {
 	return mustSpace(t, "demo"), lib
 }
 
+// demoStress is the course of the demo library's stress.
+var demoStress []float64
+
 var builtDemo = sync.OnceValues(func() (*Library, error) {
 	s, err := LoadSpace("demo")
 	if err != nil {
@@ -28,14 +31,16 @@ var builtDemo = sync.OnceValues(func() (*Library, error) {
 	if err != nil {
 		return nil, err
 	}
-	return NewLibrary(context.Background(), s, archs, LibraryOptions{Vocab: 500, EdgeWeight: DefaultEdgeWeight, Seed: 1})
+	return NewLibrary(context.Background(), s, archs, LibraryOptions{
+		Vocab: 500, EdgeWeight: DefaultEdgeWeight, Seed: 1,
+		Progress: func(_, _ int, stress float64) { demoStress = append(demoStress, stress) },
+	})
 })
 
 func TestLibraryOfDemo(t *testing.T) {
 	_, lib := demoLibrary(t)
 	require.Equal(t, 1640, lib.Len())
 	require.Len(t, lib.Index, 1640)
-	require.Greater(t, lib.Fit.Correlation, 0.95)
 	for _, i := range []int{0, 39, 40, 1639} {
 		require.Equal(t, i, lib.Index[lib.Hashes[i]])
 		require.Equal(t, Hash(lib.Archs[i]), lib.Hashes[i])
