@@ -3,6 +3,8 @@ package db
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 
 	"flexi/core/run"
@@ -36,9 +38,22 @@ type trialFiles struct {
 // takeInventory checks every page and every record of a database file, without bbolt. It returns ErrNewer or ErrDamaged, or an error of
 // reading.
 func takeInventory(path string) (*inventory, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return inventoryOf(f, info.Size())
+}
+
+func inventoryOf(file io.ReaderAt, size int64) (*inventory, error) {
 	inv := &inventory{nextTrial: map[string]int{}, nextChunk: map[string]int{}}
 	var err error
-	inv.walked, err = walkFile(path, func(bucket, key, value []byte) error {
+	inv.walked, err = walk(file, size, func(bucket, key, value []byte) error {
 		if err := inv.record(bucket, key, value); err != nil && inv.damage == nil {
 			inv.damage = err
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
-	"os"
 )
 
 // bbolt trusts its pages: a damaged one makes it panic, partly in goroutines of its own, where nobody can recover. So a file is walked
@@ -65,23 +64,14 @@ type walked struct {
 	stale bool
 }
 
-// walkFile checks the structure of a bbolt file and calls visit for each record, in the order of keys within each bucket. Its errors are
+// walk checks the structure of a bbolt file and calls visit for each record, in the order of keys within each bucket. Its errors are
 // ErrDamaged, errors of visit, and errors of reading.
-func walkFile(path string, visit func(bucket, key, value []byte) error) (walked, error) {
-	f, err := os.Open(path)
-	if err != nil {
+func walk(file io.ReaderAt, size int64, visit func(bucket, key, value []byte) error) (walked, error) {
+	w := &walker{file: file, seen: map[uint64]bool{}, visit: visit}
+	if err := w.readMeta(uint64(size)); err != nil {
 		return walked{}, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return walked{}, err
-	}
-	w := &walker{file: f, seen: map[uint64]bool{}, visit: visit}
-	if err := w.readMeta(uint64(info.Size())); err != nil {
-		return walked{}, err
-	}
-	err = w.walkPage(w.meta.root, bounds{}, func(e leafElement) error {
+	err := w.walkPage(w.meta.root, bounds{}, func(e leafElement) error {
 		if e.flags != elementBucket {
 			return damaged("a value outside of all buckets, key %q", e.key)
 		}

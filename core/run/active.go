@@ -1,7 +1,6 @@
 package run
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -13,9 +12,7 @@ import (
 type active struct {
 	Run
 	trials []*Trial // replaced, never changed in place: snapshots share them
-	job    Job
-	// jobMu lets one goroutine at a time call Next, State, View or Inspect.
-	jobMu sync.Mutex
+	job    *openJob // nil while the run is not open
 
 	ctx      context.Context // ends trainings and proposals
 	cancel   context.CancelFunc
@@ -25,16 +22,14 @@ type active struct {
 	opening  bool
 	waiting  bool // Next said ErrWait; cleared by a result
 	spent    bool // Next said ErrDone
+	results  int  // trainings that ended, to see whether one did while Next thought
 
-	done, failed int
-	best         int
-	bestSoFar    []float64
-	frontier     []int
-	events       []Event
-	surrogate    *Surrogate
-	lastCommand  Command // the newest accepted one, for "already pausing"
-	seen         map[string]Reply
-	since        time.Time // when the state became Running
+	standing
+	events      []Event
+	surrogate   *Surrogate
+	lastCommand Command // the newest accepted one, for "already pausing"
+	seen        map[string]Reply
+	since       time.Time // when the state became Running
 }
 
 // slot is a place where one trial trains at a time.
@@ -46,6 +41,24 @@ type slot struct {
 	mu       sync.Mutex // guards what the training goroutine writes
 	progress Progress
 	losses   []float64
+
+	saves     int       // checkpoints since the last line about them; owned by the loop
+	savesTold time.Time // when that line was written
+}
+
+// begin occupies the slot.
+func (s *slot) begin(trial int, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trial, s.since, s.progress, s.losses = trial, now, Progress{Phase: "starting"}, nil
+	s.saves, s.savesTold = 0, time.Time{}
+}
+
+// end frees the slot.
+func (s *slot) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trial = -1
 }
 
 func (s *slot) view(now time.Time) WorkerView {
@@ -59,22 +72,22 @@ func (s *slot) view(now time.Time) WorkerView {
 }
 
 func newActive(r Run, trials []Trial) *active {
-	a := &active{Run: r, best: -1, seen: map[string]Reply{}}
+	a := &active{Run: r, seen: map[string]Reply{}}
 	for i := range trials {
 		a.trials = append(a.trials, &trials[i])
 	}
-	a.recount()
+	a.standing = standingOf(a.trials, r.Objective)
 	return a
 }
 
-// set replaces a trial.
+// set replaces a trial and brings the totals up to date.
 func (a *active) set(t Trial) {
 	a.trials = slices.Clone(a.trials)
 	if t.ID == len(a.trials) {
-		a.trials = append(a.trials, &t)
-	} else {
-		a.trials[t.ID] = &t
+		a.trials = append(a.trials, nil)
 	}
+	a.count(a.trials[t.ID], &t, a.Objective)
+	a.trials[t.ID] = &t
 }
 
 // history is a copy for the job.
@@ -84,56 +97,6 @@ func (a *active) history() []Trial {
 		out[i] = *t
 	}
 	return out
-}
-
-// recount derives totals, the best trial, the best-so-far curve and the frontier from the trials.
-func (a *active) recount() {
-	a.done, a.failed, a.best = 0, 0, -1
-	var finished []*Trial
-	for _, t := range a.trials {
-		switch {
-		case t.State == Done && t.Score != nil:
-			a.done++
-			finished = append(finished, t)
-		case t.State == Failed:
-			a.failed++
-		}
-	}
-	slices.SortStableFunc(finished, func(x, y *Trial) int { return x.Ended.Compare(y.Ended) })
-	a.bestSoFar = make([]float64, 0, len(finished))
-	for _, t := range finished {
-		if a.best < 0 || a.Objective.Better(*t.Score, *a.trials[a.best].Score) {
-			a.best = t.ID
-		}
-		a.bestSoFar = append(a.bestSoFar, *a.trials[a.best].Score)
-	}
-	a.frontier = frontier(finished, a.Objective)
-}
-
-// frontier are the trials that no other beats in score without more parameters, by ascending parameters.
-func frontier(finished []*Trial, o Objective) []int {
-	byParams := slices.Clone(finished)
-	slices.SortStableFunc(byParams, func(x, y *Trial) int {
-		if c := cmp.Compare(x.Params, y.Params); c != 0 {
-			return c
-		}
-		switch {
-		case o.Better(*x.Score, *y.Score):
-			return -1
-		case o.Better(*y.Score, *x.Score):
-			return 1
-		}
-		return 0
-	})
-	var ids []int
-	var best *Trial
-	for _, t := range byParams {
-		if best == nil || o.Better(*t.Score, *best.Score) {
-			best = t
-			ids = append(ids, t.ID)
-		}
-	}
-	return ids
 }
 
 // busy counts trainings.
@@ -202,7 +165,7 @@ func (a *active) eta(now time.Time, workers []WorkerView) time.Duration {
 
 func (a *active) view(now time.Time) RunView {
 	v := RunView{
-		Run: a.Run, Trials: a.trials, Done: a.done, FailedN: a.failed, Best: a.best, BestSoFar: a.bestSoFar, Frontier: a.frontier,
+		Run: a.Run, Trials: a.trials, Done: a.done, FailedN: a.failed, Best: a.bestID(), BestSoFar: a.bestSoFar, Frontier: a.frontierIDs(),
 		Events: a.events, Surrogate: a.surrogate, Thinking: a.thinking,
 	}
 	if a.State == Running || a.State == Pausing || a.State == Stopping {

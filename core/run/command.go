@@ -26,7 +26,7 @@ func (c *Controller) Do(ctx context.Context, cmd Command) (Reply, error) {
 		if reply.Refused {
 			text = string(cmd.Verb) + " refused: " + reply.Text
 		} else {
-			a.lastCommand = cmd
+			a.lastCommand, a.lastCommand.Time = cmd, c.opts.Clock() // the sender's clock may differ
 		}
 		c.eventBy(a, cmd.Trial, "command", cmd.Actor, text)
 	}); derr != nil {
@@ -66,12 +66,12 @@ func (c *Controller) who(a *active) string {
 	if a.lastCommand.Actor == "" {
 		return ""
 	}
-	return fmt.Sprintf(" (%s, %s ago)", a.lastCommand.Actor, c.opts.Clock().Sub(a.lastCommand.Time).Round(time.Second))
+	return fmt.Sprintf(" (%s, %.0f s ago)", a.lastCommand.Actor, c.opts.Clock().Sub(a.lastCommand.Time).Seconds())
 }
 
 func (c *Controller) pause(a *active) Reply {
 	switch a.State {
-	case Running, Queued:
+	case Running:
 		a.Want = Paused
 		c.halt(a, Pausing)
 		return Reply{Text: fmt.Sprintf("%s pauses at the next step boundary, with checkpoints", a.ID)}
@@ -84,23 +84,16 @@ func (c *Controller) pause(a *active) Reply {
 }
 
 func (c *Controller) resume(a *active, cmd Command) Reply {
-	switch a.State {
-	case Running:
+	switch {
+	case c.closing:
+		return refuse("flexi is closing")
+	case a.State == Running:
 		return Reply{Text: a.ID + " is already running"}
-	case Pausing, Stopping:
-		if a.busy() > 0 || a.thinking != "" {
-			return refuse("%s is still %s; try again in a moment", a.ID, a.State)
-		}
-	case Done:
-		if cmd.Budget <= a.Budget {
-			return refuse("%s is done; give --candidates above %d to train more, or branch it", a.ID, a.Budget)
-		}
-	case Failed:
-		if a.busy() > 0 {
-			return refuse("%s is still ending its trainings; try again in a moment", a.ID)
-		}
-	}
-	if c.kinds[a.Kind] == nil {
+	case a.State == Pausing, a.State == Stopping, a.busy() > 0, a.thinking != "":
+		return refuse("%s is still %s; try again in a moment", a.ID, a.State)
+	case a.State == Done && cmd.Budget <= a.Budget:
+		return refuse("%s is done; give --candidates above %d to train more, or branch it", a.ID, a.Budget)
+	case c.kinds[a.Kind] == nil:
 		return refuse("this flexi cannot run a %s", a.Kind)
 	}
 	if cmd.Workers > 0 {
@@ -115,7 +108,7 @@ func (c *Controller) resume(a *active, cmd Command) Reply {
 
 func (c *Controller) stop(a *active) Reply {
 	switch a.State {
-	case Running, Pausing, Queued:
+	case Running, Pausing:
 		a.Want = Stopped
 		c.halt(a, Stopping)
 		return Reply{Text: fmt.Sprintf("%s stops at the next step boundary, with checkpoints", a.ID)}
@@ -134,7 +127,7 @@ func (c *Controller) stop(a *active) Reply {
 // kill ends trainings at once; what they did since their last checkpoints is lost.
 func (c *Controller) kill(a *active) Reply {
 	switch a.State {
-	case Running, Pausing, Stopping, Queued:
+	case Running, Pausing, Stopping:
 		a.Want = Stopped
 		a.cancel()
 		c.halt(a, Stopping)
@@ -155,13 +148,13 @@ func (c *Controller) retry(a *active, cmd Command) Reply {
 	if t.Attempt >= maxAttempts {
 		return refuse("trial %d of %s failed %d times, the last time with: %s", t.ID, a.ID, t.Attempt, t.Error)
 	}
+	// From the beginning: what made it fail may be in the checkpoint.
 	t.Attempt++
-	t.State, t.Ended = waitingState(t), time.Time{}
+	t.State, t.Checkpoint, t.Ended = Queued, "", time.Time{}
 	if err := c.store.PutTrial(c.ctx, t, nil); err != nil {
 		return refuse("could not store it: %v", err)
 	}
 	a.set(t)
-	a.recount()
 	if a.State == Running {
 		c.schedule(a)
 		return Reply{Text: fmt.Sprintf("trial %d of %s is queued, attempt %d of %d", t.ID, a.ID, t.Attempt, maxAttempts)}
@@ -171,47 +164,4 @@ func (c *Controller) retry(a *active, cmd Command) Reply {
 		c.save(a)
 	}
 	return Reply{Text: fmt.Sprintf("trial %d of %s is queued, attempt %d of %d; go on with `flexi resume %s`", t.ID, a.ID, t.Attempt, maxAttempts, a.ID)}
-}
-
-// branch makes a new, paused run from the first trials of a.
-func (c *Controller) branch(a *active, cmd Command) Reply {
-	n := cmd.Trial
-	if n < 0 {
-		n = len(a.trials)
-		for n > 0 && a.trials[n-1].State != Done {
-			n--
-		}
-	}
-	if n > len(a.trials) {
-		return refuse("%s has %d trials; cannot branch after %d", a.ID, len(a.trials), n)
-	}
-	r := a.Run
-	r.ID, r.State, r.Want, r.Parent, r.ParentTrials = "", Paused, Paused, a.ID, n
-	r.Created, r.Started, r.Ended, r.Seconds, r.Error, r.Note = c.opts.Clock(), time.Time{}, time.Time{}, 0, "", ""
-	if cmd.Config != nil {
-		r.Config = cmd.Config
-	}
-	if cmd.Budget > 0 {
-		r.Budget = cmd.Budget
-	}
-	r, err := c.store.CreateRun(c.ctx, r)
-	if err != nil {
-		return refuse("could not store the new run: %v", err)
-	}
-	b := newActive(r, nil)
-	for _, t := range a.trials[:n] {
-		u := *t
-		u.Run = r.ID
-		if u.State == Running {
-			u.State = waitingState(u)
-		}
-		if err := c.store.PutTrial(c.ctx, u, nil); err != nil {
-			return refuse("could not store trial %d of the new run: %v", u.ID, err)
-		}
-		b.set(u)
-	}
-	b.recount()
-	c.runs = append(c.runs, b)
-	c.event(b, -1, "state", fmt.Sprintf("branched from %s after %d trials", a.ID, n))
-	return Reply{Text: fmt.Sprintf("%s branches from %s after %d trials; start it with `flexi resume %s`", r.ID, a.ID, n, r.ID), Run: r.ID}
 }

@@ -28,6 +28,7 @@ type Controller struct {
 	hub     *hub
 	system  *systemMeter
 	changed bool // something a viewer shows changed since the last snapshot
+	closing bool // nothing new is started
 }
 
 var _ Viewer = (*Controller)(nil)
@@ -73,30 +74,33 @@ func (c *Controller) loadRuns() error {
 			return fmt.Errorf("load events of %s: %w", r.ID, err)
 		}
 		c.runs = append(c.runs, a)
-		if r.State == Running || r.State == Pausing || r.State == Stopping {
-			if err := c.lose(a); err != nil {
-				return err
-			}
+		if err := c.recover(a); err != nil {
+			return fmt.Errorf("recover %s: %w", r.ID, err)
 		}
 	}
 	return nil
 }
 
-// lose marks a run whose process ended without pausing it.
-func (c *Controller) lose(a *active) error {
-	a.State = Lost
+// recover puts right what a process left that ended without pausing: its trainings wait again, and a run that was under way is Lost.
+func (c *Controller) recover(a *active) error {
 	for _, t := range a.trials {
-		if t.State == Running {
-			u := *t
-			u.State = waitingState(u)
-			a.set(u)
-			if err := c.store.PutTrial(c.ctx, u, nil); err != nil {
-				return fmt.Errorf("mark trial %d of %s: %w", u.ID, a.ID, err)
-			}
+		if t.State != Running {
+			continue
+		}
+		u := *t
+		u.State = waitingState(u)
+		a.set(u)
+		if err := c.store.PutTrial(c.ctx, u, nil); err != nil {
+			return err
 		}
 	}
-	c.event(a, -1, "state", "the process that ran it ended unexpectedly; resume goes on from the last checkpoints")
-	return c.store.UpdateRun(c.ctx, a.Run)
+	switch a.State {
+	case Queued, Running, Pausing, Stopping:
+		a.State = Lost
+		c.event(a, -1, "state", "the process that ran it ended unexpectedly; resume goes on from the last checkpoints")
+		return c.store.UpdateRun(c.ctx, a.Run)
+	}
+	return nil
 }
 
 // waitingState is the state of a trial that is not in training but will be.
@@ -197,6 +201,10 @@ func (c *Controller) Create(ctx context.Context, r Run) (Run, error) {
 	r.Created, r.State, r.Want = c.opts.Clock(), Queued, Running
 	var err error
 	if derr := c.do(ctx, func() {
+		if c.closing {
+			err = ErrClosed
+			return
+		}
 		if r, err = c.store.CreateRun(c.ctx, r); err != nil {
 			return
 		}
@@ -214,9 +222,52 @@ func (c *Controller) Create(ctx context.Context, r Run) (Run, error) {
 // Subscribe implements Viewer.
 func (c *Controller) Subscribe(ctx context.Context) <-chan *Snapshot { return c.hub.subscribe(ctx) }
 
-// Points implements Viewer.
+// Points implements Viewer. A trial that a branch took over brings its curves from the run it was trained in; where a training went back
+// to a checkpoint, the later values count.
 func (c *Controller) Points(ctx context.Context, id string, trial int) ([]Point, error) {
-	return c.store.Points(ctx, id, trial)
+	var line []string // the run and those it branched from
+	if err := c.do(ctx, func() {
+		for a := c.find(id); a != nil; a = c.find(a.Parent) {
+			line = append(line, a.ID)
+			if trial >= a.ParentTrials {
+				break
+			}
+		}
+	}); err != nil {
+		return nil, err
+	}
+	if len(line) == 0 {
+		return nil, errNoRun(id)
+	}
+	var points []Point
+	for _, ancestor := range slices.Backward(line) {
+		p, err := c.store.Points(ctx, ancestor, trial)
+		if err != nil {
+			return nil, err
+		}
+		points = append(points, p...)
+	}
+	return latest(points), nil
+}
+
+// latest leaves out points that a later one of the same series and step replaced.
+func latest(points []Point) []Point {
+	type at struct {
+		series string
+		step   int
+	}
+	place := make(map[at]int, len(points))
+	out := points[:0]
+	for _, p := range points {
+		key := at{p.Series, p.Step}
+		if i, again := place[key]; again {
+			out[i] = p
+			continue
+		}
+		place[key] = len(out)
+		out = append(out, p)
+	}
+	return out
 }
 
 // OpenBlob reads a stored file.
@@ -225,7 +276,7 @@ func (c *Controller) OpenBlob(hash string) (io.ReadCloser, error) { return c.sto
 // Inspect implements Viewer. Where the run is not open, it answers from what the trial holds.
 func (c *Controller) Inspect(ctx context.Context, id string, trial int) (Inspection, error) {
 	var a *active
-	var job Job
+	var job *openJob
 	var trials []Trial
 	if err := c.do(ctx, func() {
 		if a = c.find(id); a != nil {
@@ -241,12 +292,12 @@ func (c *Controller) Inspect(ctx context.Context, id string, trial int) (Inspect
 		return Inspection{}, fmt.Errorf("run %s has no trial %d", id, trial)
 	}
 	t := trials[trial]
-	if job == nil {
-		return Inspection{Hash: t.Hash, Title: t.Title, Arch: t.Arch, Layers: t.Layers, Params: t.Params}, nil
+	if job != nil {
+		if in, open, err := job.inspect(t, trials); open {
+			return in, err
+		}
 	}
-	a.jobMu.Lock()
-	defer a.jobMu.Unlock()
-	return job.Inspect(t, trials)
+	return Inspection{Hash: t.Hash, Title: t.Title, Arch: t.Arch, Layers: t.Layers, Params: t.Params}, nil
 }
 
 // Wait returns the run when nothing more happens to it by itself: done, failed, stopped or paused.
@@ -269,16 +320,10 @@ func (c *Controller) Wait(ctx context.Context, id string) (Run, error) {
 	return Run{}, ErrClosed
 }
 
-// Shutdown pauses what runs, waits for the checkpoints as long as ctx allows, and closes the store.
+// Shutdown pauses what runs, waits for the checkpoints as long as ctx allows, and closes the store. What each run was wanted to be stays
+// in its Want.
 func (c *Controller) Shutdown(ctx context.Context) error {
-	err := c.do(ctx, func() {
-		for _, a := range c.runs {
-			if a.State == Running || a.State == Queued {
-				c.eventBy(a, -1, "state", "", "pausing, because flexi is closing")
-				c.halt(a, Pausing)
-			}
-		}
-	})
+	err := c.do(ctx, c.beginClosing)
 	idle := make(chan struct{})
 	go func() {
 		c.work.Wait()
@@ -287,23 +332,24 @@ func (c *Controller) Shutdown(ctx context.Context) error {
 	select {
 	case <-idle:
 	case <-ctx.Done():
-		err = errors.Join(err, fmt.Errorf("trainings did not reach a step boundary in time; they go on from their last checkpoints: %w", ctx.Err()))
-		c.do(context.Background(), func() {
-			for _, a := range c.runs {
-				if a.cancel != nil {
-					a.cancel()
-				}
-			}
-		})
+		err = errors.Join(err, fmt.Errorf("trainings did not reach a step boundary in time; they go on from their last checkpoints: %w", context.Cause(ctx)))
 	}
-	// One more call, so that what the last worker reported is applied.
-	c.do(context.Background(), func() {
-		for _, a := range c.runs {
-			c.closeJob(a)
-		}
-	})
 	c.cancel()
 	<-c.ended
 	c.hub.close()
 	return errors.Join(err, c.store.Close())
+}
+
+func (c *Controller) beginClosing() {
+	c.closing = true
+	for _, a := range c.runs {
+		if a.State == Running {
+			c.event(a, -1, "state", "pausing, because flexi is closing")
+			c.halt(a, Pausing)
+			continue
+		}
+		if a.State == Paused {
+			c.closeJob(a)
+		}
+	}
 }

@@ -18,6 +18,9 @@ type Options struct {
 // publishEvery bounds how often progress alone makes a new snapshot.
 const publishEvery = 250 * time.Millisecond
 
+// checkpointLines is the least time between two lines about a worker's checkpoints.
+const checkpointLines = time.Minute
+
 // Limits of the controller.
 const (
 	maxAttempts    = 3    // trainings of one trial before it stays failed

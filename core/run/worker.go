@@ -34,7 +34,9 @@ func (w *worker) Progress(p Progress) {
 	w.slot.mu.Lock()
 	defer w.slot.mu.Unlock()
 	w.slot.progress = p
-	w.slot.losses = append(w.slot.losses[max(0, len(w.slot.losses)-lossesKept+1):], p.Loss)
+	if finite(p.Loss) {
+		w.slot.losses = append(w.slot.losses[max(0, len(w.slot.losses)-lossesKept+1):], p.Loss)
+	}
 }
 
 func (w *worker) Points(p ...Point) {
@@ -44,7 +46,8 @@ func (w *worker) Points(p ...Point) {
 }
 
 func (w *worker) Event(kind, text string) {
-	w.c.do(w.c.ctx, func() { w.c.event(w.a, w.trial, kind, text) })
+	// A line that comes after the end has no reader.
+	_ = w.c.do(w.c.ctx, func() { w.c.event(w.a, w.trial, kind, text) })
 }
 
 // Save stores the checkpoint's file first and its record second.
@@ -59,15 +62,28 @@ func (w *worker) Save(ctx context.Context, write func(io.Writer) error) error {
 		t.Checkpoint, t.Seconds = hash, w.seconds()
 		if stored = w.c.store.PutTrial(w.c.ctx, t, nil); stored == nil {
 			w.a.set(t)
-			w.c.changed = true
+			w.tellSave()
 		}
 	}); err != nil {
 		return err
 	}
-	if stored != nil {
-		return fmt.Errorf("record checkpoint of trial %d: %w", w.trial, stored)
+	return stored
+}
+
+// tellSave writes one line for all checkpoints of a minute.
+func (w *worker) tellSave() {
+	w.c.changed = true
+	s, now := w.slot, w.c.opts.Clock()
+	s.saves++
+	if now.Sub(s.savesTold) < checkpointLines {
+		return
 	}
-	return nil
+	text := "checkpoint"
+	if s.saves > 1 {
+		text = fmt.Sprintf("%d checkpoints", s.saves)
+	}
+	s.saves, s.savesTold = 0, now
+	w.c.event(w.a, w.trial, "checkpoint", text)
 }
 
 func (w *worker) Open(blob string) (io.ReadCloser, error) { return w.c.store.OpenBlob(blob) }

@@ -1,0 +1,101 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+)
+
+// train starts a trial on a slot.
+func (c *Controller) train(a *active, s *slot, t Trial) {
+	now := c.opts.Clock()
+	t.State, t.Error = Running, ""
+	if t.Started.IsZero() {
+		t.Started = now
+	}
+	if err := c.store.PutTrial(c.ctx, t, nil); err != nil {
+		c.fail(a, err)
+		return
+	}
+	a.set(t)
+	s.begin(t.ID, now)
+	w := &worker{c: c, a: a, slot: s, trial: t.ID, began: now, spent: t.Seconds, threads: max(1, c.opts.Threads/len(a.slots)), slots: len(a.slots)}
+	job, ctx := a.job.job, a.ctx
+	c.background(func() func() {
+		result, weights, err := c.trainAndKeep(ctx, job, t, w)
+		return func() {
+			s.end()
+			a.results++
+			c.trained(a, *a.trials[t.ID], w, result, weights, err)
+		}
+	})
+}
+
+// trainAndKeep trains and writes the weights' file; both happen on the training's goroutine.
+func (c *Controller) trainAndKeep(ctx context.Context, job Job, t Trial, w *worker) (r Result, weights string, err error) {
+	err = protect(func() (err error) {
+		if r, err = job.Train(ctx, t, w); err != nil || r.Weights == nil || !finite(r.Score) {
+			return err
+		}
+		// A training that ended is kept even if it was killed in this moment.
+		weights, _, err = c.store.PutBlob(context.WithoutCancel(ctx), r.Weights)
+		return err
+	})
+	return r, weights, err
+}
+
+// trained applies what became of a training.
+func (c *Controller) trained(a *active, t Trial, w *worker, r Result, weights string, err error) {
+	t.Seconds = w.seconds()
+	if err == nil && !finite(r.Score) {
+		err = fmt.Errorf("the score is not finite: %v", r.Score)
+	}
+	switch {
+	case err == nil:
+		score := r.Score
+		// A part of the score may be undefined (a correlation with a constant); a number that is none cannot be stored or compared.
+		maps.DeleteFunc(r.Scores, func(_ string, x float64) bool { return !finite(x) })
+		t.State, t.Score, t.Scores, t.Parent, t.Overlap = Done, &score, r.Scores, r.Parent, r.Overlap
+		t.Weights, t.Checkpoint, t.Ended = weights, "", c.opts.Clock()
+	case errors.Is(err, ErrPaused) && w.ShouldPause(), a.ctx.Err() != nil:
+		t.State = waitingState(t)
+	default:
+		t.State, t.Error, t.Ended = Failed, err.Error(), c.opts.Clock()
+		if p, ok := errors.AsType[*panicError](err); ok {
+			c.log.Error("trial ended with a panic", "run", a.ID, "trial", t.ID, "err", err, "stack", string(p.stack))
+		}
+	}
+	before := a.best
+	stored := c.store.PutTrial(c.ctx, t, nil)
+	a.set(t)
+	a.waiting = false
+	if stored != nil {
+		c.fail(a, stored)
+		return
+	}
+	c.announce(a, t, before)
+	if a.State == Running && c.hopeless(a) {
+		c.fail(a, fmt.Errorf("the first %d trials all failed, the last with: %s", firstFailures, t.Error))
+		return
+	}
+	c.schedule(a)
+}
+
+// announce tells what became of a trial; before is the best one until then.
+func (c *Controller) announce(a *active, t Trial, before *Trial) {
+	switch t.State {
+	case Done:
+		c.event(a, t.ID, "done", fmt.Sprintf("%s %.2f in %.0f s", a.Objective.Name, *t.Score, t.Seconds))
+		if a.best.ID != t.ID {
+			return
+		}
+		text := fmt.Sprintf("best so far: %s %.2f, %.2f M parameters", a.Objective.Name, *t.Score, float64(t.Params)/1e6)
+		if before != nil {
+			text += fmt.Sprintf(" (%+.2f)", *t.Score-*before.Score)
+		}
+		c.event(a, t.ID, "best", text)
+	case Failed:
+		c.event(a, t.ID, "fail", fmt.Sprintf("%s (attempt %d of %d)", t.Error, t.Attempt, maxAttempts))
+	}
+}

@@ -1,0 +1,108 @@
+package db
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"flexi/core/run"
+)
+
+func TestPointsComeBackBitForBit(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		points := rapid.SliceOf(rapid.Custom(func(t *rapid.T) run.Point {
+			return run.Point{
+				Series: rapid.StringN(0, 5, -1).Draw(t, "series"),
+				Step:   rapid.Int().Draw(t, "step"),
+				Value:  math.Float64frombits(rapid.Uint64().Draw(t, "bits")),
+			}
+		})).Draw(t, "points")
+		got, err := decodePoints(encodePoints(points))
+		if err != nil || len(got) != len(points) {
+			t.Fatalf("%d points of %d, %v", len(got), len(points), err)
+		}
+		for i, p := range points {
+			if g := got[i]; g.Series != p.Series || g.Step != p.Step || math.Float64bits(g.Value) != math.Float64bits(p.Value) {
+				t.Fatalf("point %d: %+v became %+v", i, p, g)
+			}
+		}
+	})
+}
+
+func FuzzDecodePoints(f *testing.F) {
+	f.Add(encodePoints([]run.Point{{Series: "loss", Step: 3, Value: 1}, {Series: "x", Step: -1, Value: math.NaN()}}))
+	f.Add([]byte{1, 200})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		points, err := decodePoints(b)
+		if err != nil {
+			if !errors.Is(err, ErrDamaged) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if again, err := decodePoints(encodePoints(points)); err != nil || len(again) != len(points) {
+			t.Fatalf("%d points became %d, %v", len(points), len(again), err)
+		}
+	})
+}
+
+// FuzzWalk gives the check arbitrary files: it may refuse them, never panic.
+func FuzzWalk(f *testing.F) {
+	f.Add([]byte("not a database"))
+	f.Add(make([]byte, 4096))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if _, err := inventoryOf(bytes.NewReader(b), int64(len(b))); err == nil {
+			t.Error("a file without our buckets passed")
+		}
+	})
+}
+
+func TestSealed(t *testing.T) {
+	value := seal(runsBucket, []byte("search-01"), []byte("payload"))
+	if got, err := unseal(runsBucket, []byte("search-01"), value); err != nil || string(got) != "payload" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	if _, err := unseal(runsBucket, []byte("search-02"), value); !errors.Is(err, ErrDamaged) {
+		t.Errorf("under another key: %v", err)
+	}
+	if _, err := unseal(jobsBucket, []byte("search-01"), value); !errors.Is(err, ErrDamaged) {
+		t.Errorf("in another bucket: %v", err)
+	}
+	for at := range value {
+		for bit := range 8 {
+			broken := bytes.Clone(value)
+			broken[at] ^= 1 << bit
+			if _, err := unseal(runsBucket, []byte("search-01"), broken); !errors.Is(err, ErrDamaged) {
+				t.Fatalf("byte %d, bit %d: %v", at, bit, err)
+			}
+		}
+	}
+	for n := range value {
+		if _, err := unseal(runsBucket, []byte("search-01"), value[:n]); !errors.Is(err, ErrDamaged) {
+			t.Errorf("cut to %d bytes: %v", n, err)
+		}
+	}
+}
+
+func TestKeysAreInverse(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		id := rapid.StringMatching(`[a-z]{1,8}-[0-9]{2}`).Draw(t, "run")
+		trial, chunk := int(rapid.Uint32().Draw(t, "trial")), int(rapid.Uint32().Draw(t, "chunk"))
+		seq := rapid.Uint64().Draw(t, "seq")
+		if r, n, err := parseTrialKey(trialKey(id, trial)); err != nil || r != id || n != trial {
+			t.Fatalf("trial key: %s, %d, %v", r, n, err)
+		}
+		if r, n, c, err := parseChunkKey(chunkKey(id, trial, chunk)); err != nil || r != id || n != trial || c != chunk {
+			t.Fatalf("chunk key: %s, %d, %d, %v", r, n, c, err)
+		}
+		if r, s, err := parseEventKey(eventKey(id, seq)); err != nil || r != id || s != seq {
+			t.Fatalf("event key: %s, %d, %v", r, s, err)
+		}
+		if trial < math.MaxUint32 && bytes.Compare(trialKey(id, trial), trialKey(id, trial+1)) >= 0 {
+			t.Fatalf("keys of trials %d and %d are out of order", trial, trial+1)
+		}
+	})
+}
