@@ -4,6 +4,7 @@ package finetune
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"flexi/core/device"
 	"flexi/core/model"
@@ -126,6 +127,9 @@ func Evaluate(ctx context.Context, net *model.Net, loader *text.Loader, rule tex
 			out, err := net.Predict(ctx, model.Batch(b.Batch))
 			if err != nil {
 				return nil, 0, err
+			}
+			if i := slices.IndexFunc(out, func(v float32) bool { return v-v != 0 }); i >= 0 {
+				return nil, 0, fmt.Errorf("output %d of a development batch is not finite", i)
 			}
 			width := len(out) / b.B
 			for i, row := range b.Index {
