@@ -305,11 +305,11 @@ func TestRestoreWithoutItsCheckpoints(t *testing.T) {
 	put(0, "step 1")
 	kept := put(1, "other")
 	clock.Advance(2 * time.Hour)
-	if err := s.UpdateRun(t.Context(), r); err != nil { // makes the backup due
+	// The change makes a backup due, and closing waits for it.
+	if err := errors.Join(s.UpdateRun(t.Context(), r), s.Close()); err != nil {
 		t.Fatal(err)
 	}
-	s.backups.stop() // and waits for it
-	s.backups = newBackups(s)
+	s = open(t, dir, o)
 	put(0, "step 2")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

@@ -100,21 +100,22 @@ func TestSweepRemovesWhatNothingNames(t *testing.T) {
 
 func TestHourlyBackups(t *testing.T) {
 	dir, clock := t.TempDir(), newClock()
-	s := open(t, dir, Options{Clock: clock.Now})
-	r, err := s.CreateRun(t.Context(), run.Run{Kind: "search"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	settle := func() {
-		s.backups.stop()
-		s.backups = newBackups(s)
-	}
-	for range 60 {
-		clock.Advance(30 * time.Minute)
-		if err := s.UpdateRun(t.Context(), r); err != nil {
+	r := run.Run{Kind: "search", ID: "search-01"}
+	// Half an hour passes between two changes. Closing waits for a backup that was asked for.
+	session := func(change func(*Store) error) {
+		t.Helper()
+		s, err := Open(dir, Options{Clock: clock.Now})
+		if err != nil {
 			t.Fatal(err)
 		}
-		settle()
+		clock.Advance(30 * time.Minute)
+		if err := errors.Join(change(s), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	session(func(s *Store) error { _, err := s.CreateRun(t.Context(), r); return err })
+	for range 60 {
+		session(func(s *Store) error { return s.UpdateRun(t.Context(), r) })
 	}
 	files := backupFiles(dir)
 	if len(files) != backupsKept {
@@ -125,12 +126,10 @@ func TestHourlyBackups(t *testing.T) {
 			t.Errorf("%v between backups %d and %d", gap, i, i-1)
 		}
 	}
-	clock.Advance(time.Minute)
+	session(func(s *Store) error { return s.UpdateRun(t.Context(), r) })
 	r.State = run.Done
-	if err := s.UpdateRun(t.Context(), r); err != nil {
-		t.Fatal(err)
-	}
-	settle()
+	clock.Advance(-25 * time.Minute)
+	session(func(s *Store) error { return s.UpdateRun(t.Context(), r) })
 	if got := backupAge(backupFiles(dir)[0]); !got.Equal(clock.Now()) {
 		t.Errorf("the newest backup after the run's end is of %v, now is %v", got, clock.Now())
 	}
