@@ -78,9 +78,9 @@ func ReadTask(dir, name string, o ReadOptions) (Task, error) {
 		dev = split(folder, "dev")
 	}
 	train := split(folder, "train")
-	for part, path := range map[string]string{"train": train, "dev": dev} {
-		if path == "" {
-			return t, fmt.Errorf("task %s: %s has no %s.tsv, .json or .jsonl", t.Name, folder, part)
+	for _, part := range []struct{ name, path string }{{"train", train}, {"dev", dev}} {
+		if part.path == "" {
+			return t, fmt.Errorf("task %s: %s has no %s.tsv, .json or .jsonl", t.Name, folder, part.name)
 		}
 	}
 	var bad []BadRow

@@ -130,25 +130,39 @@ func (l layout) readObject(path string, b []byte) ([]Example, []BadRow, error) {
 	}
 	var rows []Example
 	var bad []BadRow
-	counted, at := 1, int64(0)
+	line := lineCounter(b)
 	for dec.More() {
 		key, err := dec.Token()
 		if err != nil {
-			return nil, nil, fmt.Errorf("%s:%d: %w", path, counted, err)
+			return nil, nil, fmt.Errorf("%s:%d: %w", path, line(dec.InputOffset()), err)
 		}
-		offset := dec.InputOffset()
-		counted += bytes.Count(b[at:offset], []byte("\n"))
-		at = offset
+		at := line(dec.InputOffset())
 		var raw json.RawMessage
 		if err := dec.Decode(&raw); err != nil {
-			return nil, nil, fmt.Errorf("%s:%d: row %v: %w", path, counted, key, err)
+			return nil, nil, fmt.Errorf("%s:%d: row %v: %w", path, at, key, err)
 		}
-		l.addJSON(path, counted, raw, &rows, &bad)
+		l.addJSON(path, at, raw, &rows, &bad)
 	}
 	if _, err := dec.Token(); err != nil {
 		return nil, nil, fmt.Errorf("%s: the object does not end: %w", path, err)
 	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, nil, fmt.Errorf("%s:%d: text after the JSON object", path, line(dec.InputOffset()))
+	}
 	return rows, bad, nil
+}
+
+// lineCounter numbers the lines of b from 1: it gives the line of the first thing that stands at or behind an offset. Offsets must not fall.
+func lineCounter(b []byte) func(offset int64) int {
+	line, done := 1, 0
+	return func(offset int64) int {
+		end := len(b) - len(bytes.TrimLeft(b[offset:], " \t\r\n,"))
+		if end > done {
+			line += bytes.Count(b[done:end], []byte("\n"))
+			done = end
+		}
+		return line
+	}
 }
 
 // addJSON appends one JSON row to the good or to the bad ones.
