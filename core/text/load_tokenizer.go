@@ -83,23 +83,3 @@ func loadByteBPE(file string, vocab []byte) (Tokenizer, error) {
 	}
 	return nil, fmt.Errorf("tokenizer %s: merges.txt or vocab.bpe must stand beside it", file)
 }
-
-// byID lists tokens in the order of their ids; ids that no token has are gaps.
-func byID(file string, ids map[string]int32) ([]string, error) {
-	const limit = 1 << 24
-	var top int32 = -1
-	for t, id := range ids {
-		if id < 0 || id >= limit {
-			return nil, fmt.Errorf("tokenizer %s: token %q has the id %d", file, t, id)
-		}
-		top = max(top, id)
-	}
-	tokens := make([]string, top+1)
-	for t, id := range ids {
-		if old := tokens[id]; old != "" {
-			return nil, fmt.Errorf("tokenizer %s: tokens %q and %q share the id %d", file, min(t, old), max(t, old), id)
-		}
-		tokens[id] = t
-	}
-	return tokens, nil
-}

@@ -4,39 +4,48 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 )
 
-// tokenizerJSON is the part of a Hugging Face tokenizer.json that decides ids. Truncation, padding, post-processor and decoder do not.
+// tokenizerJSON is the part of a Hugging Face tokenizer.json that decides ids. Truncation, padding, post-processor and decoder do not: batches cut, pad and frame
+// rows themselves.
 type tokenizerJSON struct {
 	Normalizer   json.RawMessage `json:"normalizer"`
 	PreTokenizer json.RawMessage `json:"pre_tokenizer"`
-	Model        struct {
-		Type       string           `json:"type"`
-		Vocab      map[string]int32 `json:"vocab"`
-		Unknown    string           `json:"unk_token"`
-		Prefix     *string          `json:"continuing_subword_prefix"`
-		MaxWord    int              `json:"max_input_chars_per_word"`
-		Merges     []mergeJSON      `json:"merges"`
-		Dropout    *float64         `json:"dropout"`
-		EndOfWord  string           `json:"end_of_word_suffix"`
-		FuseUnk    bool             `json:"fuse_unk"`
-		ByteFall   bool             `json:"byte_fallback"`
-		IgnoreMrgs bool             `json:"ignore_merges"`
-	} `json:"model"`
-	Added []struct {
-		ID      int32  `json:"id"`
-		Content string `json:"content"`
-		Special bool   `json:"special"`
-		LStrip  bool   `json:"lstrip"`
-		RStrip  bool   `json:"rstrip"`
-		Single  bool   `json:"single_word"`
-	} `json:"added_tokens"`
+	Model        modelJSON       `json:"model"`
+	Added        []addedJSON     `json:"added_tokens"`
+}
+
+// addedJSON is an added token.
+type addedJSON struct {
+	ID         int32  `json:"id"`
+	Content    string `json:"content"`
+	SingleWord bool   `json:"single_word"`
+	LStrip     bool   `json:"lstrip"`
+	RStrip     bool   `json:"rstrip"`
+	Normalized bool   `json:"normalized"`
+}
+
+// modelJSON is the vocabulary and what cuts words by it, for both kinds of models.
+type modelJSON struct {
+	Type    string           `json:"type"`
+	Vocab   map[string]int32 `json:"vocab"`
+	Unknown *string          `json:"unk_token"`
+	Prefix  *string          `json:"continuing_subword_prefix"`
+	// WordPiece:
+	MaxWord *int `json:"max_input_chars_per_word"`
+	// BPE:
+	Merges       []mergeJSON `json:"merges"`
+	Dropout      float64     `json:"dropout"`
+	EndOfWord    *string     `json:"end_of_word_suffix"`
+	FuseUnknown  bool        `json:"fuse_unk"`
+	ByteFallback bool        `json:"byte_fallback"`
+	IgnoreMerges bool        `json:"ignore_merges"`
 }
 
 // mergeJSON is "left right", or a pair in newer files.
 type mergeJSON string
 
+// UnmarshalJSON reads either form.
 func (m *mergeJSON) UnmarshalJSON(b []byte) error {
 	var pair []string
 	if json.Unmarshal(b, &pair) == nil {
@@ -49,100 +58,109 @@ func (m *mergeJSON) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*string)(m))
 }
 
+// parseTokenizerJSON makes the tokenizer that a tokenizer.json describes, or names the part that is not supported.
 func parseTokenizerJSON(file string, b []byte) (Tokenizer, error) {
 	var j tokenizerJSON
 	if err := json.Unmarshal(b, &j); err != nil {
 		return nil, fmt.Errorf("tokenizer %s: %w", file, err)
 	}
-	ids := j.Model.Vocab
-	if ids == nil {
-		return nil, fmt.Errorf("tokenizer %s: the model has no vocabulary", file)
-	}
-	for _, a := range j.Added {
-		ids[a.Content] = a.ID
-	}
-	tokens, err := byID(file, ids)
+	v, err := j.vocabulary(file)
 	if err != nil {
 		return nil, err
 	}
-	var t Tokenizer
-	switch j.Model.Type {
-	case "WordPiece":
-		t, err = j.wordPiece(file, tokens)
-	case "BPE":
-		t, err = j.byteBPE(file, tokens)
-	default:
-		err = fmt.Errorf("model type %q is not supported (WordPiece and byte-level BPE are)", j.Model.Type)
+	s := steps{added: j.addedTokens()}
+	if s.normalize, err = parseNormalizer(j.Normalizer); err == nil {
+		s.split, err = j.splitter()
+	}
+	if err == nil {
+		s.model, err = j.model(file, v)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer %s: %w", file, err)
 	}
-	return t, nil
+	j.Model.Vocab = nil // the name has the tokens already
+	settings, err := json.Marshal(j)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer %s: %w", file, err)
+	}
+	s.settings = string(settings)
+	return newPipeline(map[string]string{"WordPiece": "wordpiece", "BPE": "bpe"}[j.Model.Type], v, s), nil
 }
 
-func (j tokenizerJSON) wordPiece(file string, tokens []string) (Tokenizer, error) {
-	n, err := parseNormalizer(j.Normalizer)
-	if err != nil {
-		return nil, err
+// vocabulary is the model's tokens and the added ones.
+func (j tokenizerJSON) vocabulary(file string) (*vocabulary, error) {
+	if len(j.Model.Vocab) == 0 {
+		return nil, fmt.Errorf("tokenizer %s: the model has no vocabulary", file)
 	}
-	if kind, err := typeOf(j.PreTokenizer); err != nil || kind != "BertPreTokenizer" {
-		return nil, errors.Join(err, fmt.Errorf("pre-tokenizer %q is not supported with WordPiece (BertPreTokenizer is)", kind))
-	}
-	prefix, longest := continuation, maxWord
-	if j.Model.Prefix != nil {
-		prefix = *j.Model.Prefix
-	}
-	if j.Model.MaxWord > 0 {
-		longest = j.Model.MaxWord
-	}
-	specials := bertSpecials
-	if j.Model.Unknown != "" {
-		specials.unknown = j.Model.Unknown
-	}
-	w, err := newWordPiece(file, tokens, n, prefix, longest, specials)
-	if err != nil {
-		return nil, err
-	}
-	return w, j.registerAdded(&w.vocabulary)
-}
-
-func (j tokenizerJSON) byteBPE(file string, tokens []string) (Tokenizer, error) {
-	if kind, err := typeOf(j.Normalizer); err != nil || kind != "" {
-		return nil, errors.Join(err, fmt.Errorf("normalizer %q is not supported with byte-level BPE (none is)", kind))
-	}
-	if j.Model.Dropout != nil || j.Model.EndOfWord != "" || j.Model.ByteFall || j.Model.IgnoreMrgs || j.Model.Prefix != nil && *j.Model.Prefix != "" {
-		return nil, errors.New("BPE with dropout, affixes, byte fallback or ignored merges is not supported")
-	}
-	var pre struct {
-		Type        string `json:"type"`
-		PrefixSpace bool   `json:"add_prefix_space"`
-		UseRegex    *bool  `json:"use_regex"`
-	}
-	if err := json.Unmarshal(j.PreTokenizer, &pre); err != nil || pre.Type != "ByteLevel" || pre.UseRegex != nil && !*pre.UseRegex {
-		return nil, fmt.Errorf("pre-tokenizer %q is not supported with BPE (ByteLevel with its own pattern is)", pre.Type)
-	}
-	merges := make([]string, len(j.Model.Merges))
-	for i, m := range j.Model.Merges {
-		merges[i] = string(m)
-	}
-	b, err := NewByteBPE(file, tokens, merges)
-	if err != nil {
-		return nil, err
-	}
-	b.prefixSpace = pre.PrefixSpace
-	return b, j.registerAdded(&b.vocabulary)
-}
-
-// registerAdded makes the file's added tokens known; flags that change how they match are refused, except the white space a mask token may swallow, which
-// text of ours never has before it.
-func (j tokenizerJSON) registerAdded(v *vocabulary) error {
 	for _, a := range j.Added {
-		if a.Single || a.RStrip || a.LStrip && !strings.Contains(strings.ToLower(a.Content), "mask") {
-			return fmt.Errorf("added token %q: single_word, lstrip and rstrip are not supported", a.Content)
+		if id, ok := j.Model.Vocab[a.Content]; ok && id != a.ID {
+			return nil, fmt.Errorf("tokenizer %s: added token %q has the id %d, in the vocabulary it is %d", file, a.Content, a.ID, id)
 		}
-		v.addedTokens(a.Content)
+		j.Model.Vocab[a.Content] = a.ID
 	}
-	return nil
+	tokens, err := byID(file, j.Model.Vocab)
+	if err != nil {
+		return nil, err
+	}
+	return newVocabulary(file, tokens, bertSpecials, robertaSpecials, gptSpecials)
+}
+
+func (j tokenizerJSON) addedTokens() []addedToken {
+	out := make([]addedToken, len(j.Added))
+	for i, a := range j.Added {
+		out[i] = addedToken{a.Content, a.ID, a.Normalized, a.SingleWord, a.LStrip, a.RStrip}
+	}
+	return out
+}
+
+func (j tokenizerJSON) model(file string, v *vocabulary) (wordModel, error) {
+	m := j.Model
+	if m.Unknown != nil {
+		id, ok := v.ids[*m.Unknown]
+		if !ok {
+			return nil, fmt.Errorf("the vocabulary lacks the unknown token %q", *m.Unknown)
+		}
+		v.special.Unknown = id
+	}
+	switch m.Type {
+	case "WordPiece":
+		w := &wordPiece{v, continuation, maxWord}
+		if m.Prefix != nil {
+			w.prefix = *m.Prefix
+		}
+		if m.MaxWord != nil {
+			w.longest = *m.MaxWord
+		}
+		return w, nil
+	case "BPE":
+		return j.byteBPE(file, v)
+	}
+	return nil, fmt.Errorf("model type %q is not supported; WordPiece and byte-level BPE are", m.Type)
+}
+
+func (j tokenizerJSON) byteBPE(file string, v *vocabulary) (wordModel, error) {
+	m := j.Model
+	for name, set := range map[string]bool{
+		"dropout": m.Dropout != 0, "byte_fallback": m.ByteFallback, "ignore_merges": m.IgnoreMerges, "fuse_unk": m.FuseUnknown && m.Unknown != nil,
+		"end_of_word_suffix": m.EndOfWord != nil && *m.EndOfWord != "", "continuing_subword_prefix": m.Prefix != nil && *m.Prefix != "",
+	} {
+		if set {
+			return nil, fmt.Errorf("a BPE model with %s is not supported", name)
+		}
+	}
+	if t, err := typeOf(j.PreTokenizer); err != nil || t != "ByteLevel" {
+		return nil, errors.Join(err, fmt.Errorf("a BPE model with pre-tokenizer %q is not supported; with ByteLevel it is", t))
+	}
+	merges := make([]string, len(m.Merges))
+	for i, merge := range m.Merges {
+		merges[i] = string(merge)
+	}
+	b, err := newByteBPE(file, v, merges)
+	if err != nil {
+		return nil, err
+	}
+	b.dropUnknown = m.Unknown == nil
+	return b, nil
 }
 
 // typeOf is the type of a component, "" for none.
@@ -153,33 +171,11 @@ func typeOf(raw json.RawMessage) (string, error) {
 	var c struct {
 		Type string `json:"type"`
 	}
-	err := json.Unmarshal(raw, &c)
-	return c.Type, err
-}
-
-func parseNormalizer(raw json.RawMessage) (bertNormalizer, error) {
-	kind, err := typeOf(raw)
-	if err != nil || kind == "" {
-		return bertNormalizer{}, err
+	if err := json.Unmarshal(raw, &c); err != nil {
+		return "", err
 	}
-	switch kind {
-	case "BertNormalizer":
-		n := struct {
-			CleanText    bool  `json:"clean_text"`
-			ChineseChars bool  `json:"handle_chinese_chars"`
-			StripAccents *bool `json:"strip_accents"`
-			Lowercase    bool  `json:"lowercase"`
-		}{}
-		if err := json.Unmarshal(raw, &n); err != nil {
-			return bertNormalizer{}, err
-		}
-		strip := n.Lowercase
-		if n.StripAccents != nil {
-			strip = *n.StripAccents
-		}
-		return bertNormalizer{n.CleanText, n.ChineseChars, strip, n.Lowercase}, nil
-	case "Lowercase":
-		return bertNormalizer{Lowercase: true}, nil
+	if c.Type == "" {
+		return "", fmt.Errorf("a component without a type: %.80s", raw)
 	}
-	return bertNormalizer{}, fmt.Errorf("normalizer %q is not supported with WordPiece (BertNormalizer and Lowercase are)", kind)
+	return c.Type, nil
 }

@@ -1,74 +1,41 @@
 package text
 
 import (
-	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"slices"
-	"strings"
 )
 
-// vocabulary is what all tokenizers share: tokens by id, ids by token, and the added tokens that are found in text before anything else.
+// vocabulary is tokens by id and ids by token.
 type vocabulary struct {
-	name    string
 	tokens  []string
 	ids     map[string]int32
+	names   specialNames
 	special Special
-	added   []string // longest first
 }
 
-// newVocabulary indexes tokens; an empty token is a gap in the ids.
-func newVocabulary(kind, name string, tokens []string, specials specialNames) (vocabulary, error) {
-	v := vocabulary{tokens: tokens, ids: make(map[string]int32, len(tokens))}
-	sum := sha256.New()
+// newVocabulary indexes tokens; an empty token is a gap in the ids. The special tokens are those of the first family that is there in whole.
+func newVocabulary(name string, tokens []string, families ...specialNames) (*vocabulary, error) {
+	v := &vocabulary{tokens: tokens, ids: make(map[string]int32, len(tokens))}
 	for i, t := range tokens {
-		fmt.Fprintf(sum, "%s\n", t)
 		if t == "" {
 			continue
 		}
 		if at, dup := v.ids[t]; dup {
-			return v, fmt.Errorf("tokenizer %s: token %q has the ids %d and %d", name, t, at, i)
+			return nil, fmt.Errorf("tokenizer %s: token %q has the ids %d and %d", name, t, at, i)
 		}
 		v.ids[t] = int32(i)
 	}
-	v.name = kind + "-" + hex.EncodeToString(sum.Sum(nil))[:8]
-	var err error
-	if v.special, err = specials.find(v.ids); err != nil {
-		return v, fmt.Errorf("tokenizer %s: %w", name, err)
-	}
-	return v, nil
-}
-
-// addedTokens registers tokens that are recognised wherever they stand in a text.
-func (v *vocabulary) addedTokens(tokens ...string) {
-	for _, t := range tokens {
-		if _, ok := v.ids[t]; ok && !slices.Contains(v.added, t) {
-			v.added = append(v.added, t)
+	var first error
+	for _, f := range families {
+		s, err := f.find(v.ids)
+		if err == nil {
+			v.names, v.special = f, s
+			return v, nil
+		}
+		if first == nil {
+			first = err
 		}
 	}
-	slices.SortStableFunc(v.added, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
-}
-
-// splitAdded calls f for the stretches of s between added tokens with id -1, and for the added tokens with their id.
-func (v *vocabulary) splitAdded(s string, f func(part string, id int32)) {
-	for s != "" {
-		at, found := -1, ""
-		for _, t := range v.added {
-			if i := strings.Index(s, t); i >= 0 && (at < 0 || i < at) {
-				at, found = i, t
-			}
-		}
-		if at < 0 {
-			f(s, -1)
-			return
-		}
-		if at > 0 {
-			f(s[:at], -1)
-		}
-		f(found, v.ids[found])
-		s = s[at+len(found):]
-	}
+	return nil, fmt.Errorf("tokenizer %s: %w", name, first)
 }
 
 // Token is the text of an id, "" for an id that does not exist.
@@ -85,5 +52,53 @@ func (v *vocabulary) Size() int { return len(v.tokens) }
 // Special are the ids of the special tokens.
 func (v *vocabulary) Special() Special { return v.special }
 
-// Name is the kind and a hash of the vocabulary.
-func (v *vocabulary) Name() string { return v.name }
+// byID lists tokens in the order of their ids; ids that no token has are gaps.
+func byID(file string, ids map[string]int32) ([]string, error) {
+	const limit = 1 << 24
+	var top int32 = -1
+	for t, id := range ids {
+		if id < 0 || id >= limit {
+			return nil, fmt.Errorf("tokenizer %s: token %q has the id %d", file, t, id)
+		}
+		top = max(top, id)
+	}
+	tokens := make([]string, top+1)
+	for t, id := range ids {
+		if old := tokens[id]; old != "" {
+			return nil, fmt.Errorf("tokenizer %s: tokens %q and %q share the id %d", file, min(t, old), max(t, old), id)
+		}
+		tokens[id] = t
+	}
+	return tokens, nil
+}
+
+// specialNames are the texts of the special tokens.
+type specialNames struct{ pad, unknown, cls, sep, mask string }
+
+// Families of special tokens. GPT-2 has a single one, which serves as all of them.
+var (
+	bertSpecials    = specialNames{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}
+	robertaSpecials = specialNames{"<pad>", "<unk>", "<s>", "</s>", "<mask>"}
+	gptSpecials     = specialNames{"<|endoftext|>", "<|endoftext|>", "<|endoftext|>", "<|endoftext|>", "<|endoftext|>"}
+)
+
+func (s specialNames) list() []string { return []string{s.pad, s.unknown, s.cls, s.sep, s.mask} }
+
+// find resolves the special tokens, or names the first that the vocabulary lacks.
+func (s specialNames) find(ids map[string]int32) (Special, error) {
+	var out Special
+	for _, f := range []struct {
+		name string
+		id   *int32
+	}{{s.pad, &out.Pad}, {s.unknown, &out.Unknown}, {s.cls, &out.CLS}, {s.sep, &out.SEP}, {s.mask, &out.Mask}} {
+		id, ok := ids[f.name]
+		if !ok {
+			return out, fmt.Errorf("the vocabulary lacks the special token %s", f.name)
+		}
+		*f.id = id
+	}
+	return out, nil
+}
+
+// list is the ids, which may repeat.
+func (s Special) list() []int32 { return []int32{s.Pad, s.Unknown, s.CLS, s.SEP, s.Mask} }
