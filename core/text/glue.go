@@ -97,7 +97,7 @@ func ReadTask(dir, name string, o ReadOptions) (Task, error) {
 	t.Train, t.Dev = read(train), read(dev)
 	t.Train = append(t.Train, without(read(split(folder, "train_extra")), t.Train, t.Dev)...)
 	if extra := read(split(folder, "dev_mismatched")); len(extra) > 0 {
-		t.ExtraDev = map[string][]Example{"mismatched": extra}
+		t.ExtraDev = map[string][]Example{mismatched: extra}
 	}
 	if err != nil {
 		return t, fmt.Errorf("task %s: %w", t.Name, err)

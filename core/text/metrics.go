@@ -1,10 +1,12 @@
 package text
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/gonum/stat"
 )
@@ -28,42 +30,48 @@ const (
 	ScorePaper
 )
 
+// mismatched is the second development set of MNLI.
+const mismatched = "mismatched"
+
 // Score compares predictions (a class index or a value per row, by development set, "" the main one) with the labels. It returns the metrics times 100,
-// those of further sets under "name set", and the task's score.
+// those of further sets as "metric set", and the task's score by the rule.
 func Score(t Task, predictions map[string][]float64, rule ScoreRule) (map[string]float64, float64, error) {
 	sets := map[string][]Example{"": t.Dev}
 	maps.Copy(sets, t.ExtraDev)
-	if rule == ScorePaper && sets["mismatched"] != nil {
-		sets = map[string][]Example{"mismatched": sets["mismatched"]}
-	}
 	scores := map[string]float64{}
-	var total float64
-	for _, name := range slices.Sorted(maps.Keys(sets)) {
-		p, rows := predictions[name], sets[name]
-		if len(p) != len(rows) {
-			return nil, 0, fmt.Errorf("score %s: %d predictions for %d rows of the development set %q", t.Name, len(p), len(rows), name)
+	var counted []float64 // the score of each set that the rule counts
+	for _, set := range slices.Sorted(maps.Keys(sets)) {
+		values, err := setMetrics(t, sets[set], predictions[set])
+		if err != nil {
+			return nil, 0, fmt.Errorf("score %s, development set %q: %w", t.Name, set, err)
 		}
-		var sum, best float64
-		for _, m := range t.Metrics {
-			v, err := metric(m, rows, p, t.Regression)
-			if err != nil {
-				return nil, 0, fmt.Errorf("score %s: %w", t.Name, err)
-			}
-			key := m
-			if name != "" {
-				key += " " + name
-			}
-			scores[key] = 100 * v
-			sum += v
-			best = math.Max(best, v)
+		for i, m := range t.Metrics {
+			scores[strings.TrimSpace(m+" "+set)] = values[i]
 		}
-		if rule == ScorePaper {
-			total += 100 * best
-		} else {
-			total += 100 * sum / float64(len(t.Metrics))
+		switch {
+		case rule == ScoreGLUE:
+			counted = append(counted, stat.Mean(values, nil))
+		case set == mismatched || t.ExtraDev[mismatched] == nil:
+			counted = append(counted, slices.Max(values))
 		}
 	}
-	return scores, total / float64(len(sets)), nil
+	return scores, stat.Mean(counted, nil), nil
+}
+
+// setMetrics are the task's metrics on one development set, times 100.
+func setMetrics(t Task, rows []Example, p []float64) ([]float64, error) {
+	if len(rows) == 0 || len(p) != len(rows) {
+		return nil, fmt.Errorf("%d predictions for %d rows", len(p), len(rows))
+	}
+	values := make([]float64, len(t.Metrics))
+	for i, m := range t.Metrics {
+		v, err := metric(m, rows, p, t.Regression)
+		if err != nil {
+			return nil, err
+		}
+		values[i] = 100 * v
+	}
+	return values, nil
 }
 
 func metric(name string, rows []Example, p []float64, regression bool) (float64, error) {
@@ -154,15 +162,7 @@ func ranks(x []float64) []float64 {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortFunc(order, func(a, b int) int {
-		switch {
-		case x[a] < x[b]:
-			return -1
-		case x[a] > x[b]:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(x[a], x[b]) })
 	out := make([]float64, len(x))
 	for i := 0; i < len(order); {
 		j := i
@@ -177,10 +177,10 @@ func ranks(x []float64) []float64 {
 	return out
 }
 
-// Average is the mean of the tasks' scores.
+// Average is the mean of the tasks' scores, those that are there: the GLUE average under either rule, which differ in the scores themselves.
 func Average(scores map[string]float64) float64 {
 	var sum float64
-	for _, name := range slices.Sorted(maps.Keys(scores)) {
+	for _, name := range slices.Sorted(maps.Keys(scores)) { // in a fixed order, for the same bits
 		sum += scores[name]
 	}
 	return sum / float64(len(scores))
