@@ -35,6 +35,9 @@ func ReadCorpus(path string, o ReadOptions) (Corpus, error) {
 		c.Skipped += len(bad)
 		for _, d := range documents {
 			if o.MaxBytes > 0 && size+int64(len(d)) > o.MaxBytes {
+				if len(c.Documents) == 0 {
+					return c, fmt.Errorf("pre-training text: the first document of %s has %d bytes, more than the limit of %d", f, len(d), o.MaxBytes)
+				}
 				return c, nil
 			}
 			size += int64(len(d))
@@ -90,6 +93,12 @@ func readDocuments(path string) ([]string, []BadRow, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	documents, bad := documentsOf(path, b)
+	return documents, bad, nil
+}
+
+// documentsOf recognises the format of a file's content and takes it apart.
+func documentsOf(path string, b []byte) ([]string, []BadRow) {
 	all := lines(b)
 	var bad []BadRow
 	for i, l := range all {
@@ -105,15 +114,15 @@ func readDocuments(path string) ([]string, []BadRow, error) {
 		for _, line := range unclosed {
 			bad = append(bad, BadRow{path, line, "a <doc> that does not end"})
 		}
-		return documents, bad, nil
+		return documents, bad
 	case strings.Contains(text, endOfText):
-		return cut(all, func(l string, _ int) bool { return strings.TrimSpace(l) == endOfText }), bad, nil
+		return cut(all, func(l string, _ int) bool { return strings.TrimSpace(l) == endOfText }), bad
 	case strings.HasSuffix(strings.TrimSuffix(path, ".gz"), ".md"):
-		return cut(all, func(l string, _ int) bool { return chapterTitle.MatchString(l) }), bad, nil
+		return cut(all, func(l string, _ int) bool { return chapterTitle.MatchString(l) }), bad
 	case slices.ContainsFunc(all[:min(len(all), 50)], wikiTextTitle.MatchString):
-		return cut(all, func(l string, _ int) bool { return wikiTextTitle.MatchString(l) }), bad, nil
+		return cut(all, func(l string, _ int) bool { return wikiTextTitle.MatchString(l) }), bad
 	default:
-		return cut(all, func(l string, size int) bool { return size >= plainDocument && strings.TrimSpace(l) == "" }), bad, nil
+		return cut(all, func(l string, size int) bool { return size >= plainDocument && strings.TrimSpace(l) == "" }), bad
 	}
 }
 

@@ -75,11 +75,13 @@ var official = map[string]struct {
 func TestOfficialFiles(t *testing.T) {
 	require.Len(t, official, len(TaskNames()))
 	variants := map[string]func(string) string{
-		"plain":              func(s string) string { return s },
-		"carriage returns":   func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") },
-		"no last line feed":  func(s string) string { return strings.TrimSuffix(s, "\n") },
-		"byte order mark":    func(s string) string { return "\ufeff" + s },
-		"all of those":       func(s string) string { return "\ufeff" + strings.TrimSuffix(strings.ReplaceAll(s, "\n", "\r\n"), "\r\n") },
+		"plain":             func(s string) string { return s },
+		"carriage returns":  func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") },
+		"no last line feed": func(s string) string { return strings.TrimSuffix(s, "\n") },
+		"byte order mark":   func(s string) string { return "\ufeff" + s },
+		"all of those": func(s string) string {
+			return "\ufeff" + strings.TrimSuffix(strings.ReplaceAll(s, "\n", "\r\n"), "\r\n")
+		},
 		"lone trailing \\r":  func(s string) string { return strings.TrimSuffix(s, "\n") + "\r" },
 		"gzip (by the name)": func(s string) string { return s },
 	}

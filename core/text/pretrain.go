@@ -35,7 +35,7 @@ type Pretraining struct {
 	o                 PretrainOptions
 	special           Special
 	vocab             int32
-	forbidden         map[int32]bool
+	words             []bool  // by id: neither special nor a gap in the vocabulary
 	train, validation []int32 // rows of Seq-2 tokens
 
 	mu    sync.Mutex
@@ -47,11 +47,11 @@ type Pretraining struct {
 func NewPretraining(ctx context.Context, tok Tokenizer, c Corpus, o PretrainOptions) (*Pretraining, error) {
 	s := tok.Special()
 	p := &Pretraining{o: o, special: s, vocab: int32(tok.Size()), epoch: math.MaxUint64}
-	p.forbidden = map[int32]bool{s.Pad: true, s.Unknown: true, s.CLS: true, s.SEP: true, s.Mask: true}
+	p.words = wordIDs(tok)
 	if o.Seq < 3 || o.Batch < 1 {
 		return nil, fmt.Errorf("pre-training batches of %d rows of %d tokens: at least 1 and 3 are needed", o.Batch, o.Seq)
 	}
-	if int(p.vocab) <= len(p.forbidden) {
+	if !slices.Contains(p.words, true) {
 		return nil, errors.New("the vocabulary has no words beside the special tokens")
 	}
 	documents := tokenizeAll(ctx, tok, c.Documents)
@@ -65,6 +65,15 @@ func NewPretraining(ctx context.Context, tok Tokenizer, c Corpus, o PretrainOpti
 		return nil, fmt.Errorf("corpus %s is shorter than one row of %d tokens", c.Name, o.Seq)
 	}
 	return p, nil
+}
+
+// wordIDs says of every id whether a token has it that is not special.
+func wordIDs(tok Tokenizer) []bool {
+	words := make([]bool, tok.Size())
+	for id := range words {
+		words[id] = tok.Token(int32(id)) != "" && !slices.Contains(tok.Special().list(), int32(id))
+	}
+	return words
 }
 
 // tokenizeAll encodes documents on all processors, keeping their order.
@@ -167,7 +176,7 @@ func (p *Pretraining) masked(text []int32, rows []int32, rng *rand.Rand) Batch {
 		copy(line[1:], text[int(r)*width:][:width])
 		b.Lengths[i] = int32(seq)
 		for j, id := range line {
-			if id != p.special.CLS && id != p.special.SEP && id != p.special.Pad {
+			if p.words[id] {
 				candidates = append(candidates, int32(i*seq+j))
 			}
 		}
@@ -199,7 +208,7 @@ func (p *Pretraining) masked(text []int32, rows []int32, rng *rand.Rand) Batch {
 // word is a random token that is not special.
 func (p *Pretraining) word(rng *rand.Rand) int32 {
 	for {
-		if id := rng.Int32N(p.vocab); !p.forbidden[id] {
+		if id := rng.Int32N(p.vocab); p.words[id] {
 			return id
 		}
 	}
