@@ -31,9 +31,11 @@ type Loader struct {
 	sets  []DevSet
 
 	mu    sync.Mutex
-	epoch int
-	plan  [][]int32 // rows of every batch of epoch
+	plans map[int][][]int32 // by epoch, the rows of every batch
 }
+
+// keptPlans is how many epochs' plans are kept: several workers train on one loader, each in an epoch of its own.
+const keptPlans = 16
 
 // encoded is a row in tokens.
 type encoded struct {
@@ -61,7 +63,7 @@ func NewLoader(tok Tokenizer, t Task, o LoaderOptions) (*Loader, error) {
 	if o.Batch < 1 || o.MaxSeq < lengthStep {
 		return nil, fmt.Errorf("batches of %d rows of up to %d tokens: at least 1 and %d are needed", o.Batch, o.MaxSeq, lengthStep)
 	}
-	l := &Loader{task: t, o: o, s: tok.Special(), epoch: -1}
+	l := &Loader{task: t, o: o, s: tok.Special(), plans: map[int][][]int32{}}
 	rows := sample(t, o)
 	l.train = l.encodeAll(tok, rows)
 	l.sets = append(l.sets, l.devSet("", l.encodeAll(tok, t.Dev)))
@@ -78,7 +80,7 @@ func sample(t Task, o LoaderOptions) []Example {
 		return t.Train
 	}
 	groups := map[int][]int{}
-	for _, i := range permutation(n, o.Seed, 0) {
+	for _, i := range order(n, mixed(o.Seed)) {
 		label := t.Train[i].Label
 		groups[label] = append(groups[label], int(i))
 	}
@@ -141,19 +143,21 @@ func (l *Loader) Batch(epoch, i int) Batch { return l.batch(l.train, l.rows(epoc
 func (l *Loader) rows(epoch int) [][]int32 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.epoch == epoch {
-		return l.plan
+	if plan, ok := l.plans[epoch]; ok {
+		return plan
 	}
-	order := permutation(len(l.train), l.o.Seed, uint64(epoch)+1)
-	pool := poolBatches * l.o.Batch
-	for i := 0; i < len(order); i += pool {
-		slices.SortStableFunc(order[i:min(i+pool, len(order))], func(a, b int32) int { return cmp.Compare(len(l.train[a].ids), len(l.train[b].ids)) })
+	rows := order(len(l.train), mixed(l.o.Seed)^uint64(epoch+1))
+	for pool := range slices.Chunk(rows, poolBatches*l.o.Batch) {
+		slices.SortStableFunc(pool, func(a, b int32) int { return cmp.Compare(len(l.train[a].ids), len(l.train[b].ids)) })
 	}
-	l.plan = slices.Collect(slices.Chunk(order, l.o.Batch))
-	rng := rand.New(rand.NewPCG(l.o.Seed, uint64(epoch)<<1))
-	rng.Shuffle(len(l.plan), func(i, j int) { l.plan[i], l.plan[j] = l.plan[j], l.plan[i] })
-	l.epoch = epoch
-	return l.plan
+	plan := slices.Collect(slices.Chunk(rows, l.o.Batch))
+	rng := rand.New(rand.NewPCG(l.o.Seed, uint64(epoch)))
+	rng.Shuffle(len(plan), func(i, j int) { plan[i], plan[j] = plan[j], plan[i] })
+	if len(l.plans) == keptPlans {
+		clear(l.plans)
+	}
+	l.plans[epoch] = plan
+	return plan
 }
 
 // DevSets are the development sets, the main one first.

@@ -29,3 +29,12 @@ func mixed(x uint64) uint64 {
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31
 }
+
+// order lists where all of 0 to n-1 go in the permutation of a key.
+func order(n int, key uint64) []int32 {
+	out := make([]int32, n)
+	for i := range out {
+		out[i] = int32(permuted(uint64(i), uint64(n), key))
+	}
+	return out
+}

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Shares of masked-language modelling (Devlin et al. 2019): of all tokens, how many are picked; of the picked, how many become the mask token, and how
@@ -27,6 +28,8 @@ type PretrainOptions struct {
 	Seq, Batch      int
 	Seed            uint64
 	ValidationShare float64 // of the documents, the last ones
+	// Progress, if set, is called with the documents tokenised so far and their number, from several goroutines.
+	Progress func(done, all int)
 }
 
 // Pretraining gives batches for masked-language modelling. Documents are joined with [SEP] between them and cut into rows of
@@ -37,16 +40,12 @@ type Pretraining struct {
 	vocab             int32
 	words             []bool  // by id: neither special nor a gap in the vocabulary
 	train, validation []int32 // rows of Seq-2 tokens
-
-	mu    sync.Mutex
-	epoch uint64
-	order []int32 // the rows of epoch in their order
 }
 
 // NewPretraining tokenises a corpus.
 func NewPretraining(ctx context.Context, tok Tokenizer, c Corpus, o PretrainOptions) (*Pretraining, error) {
 	s := tok.Special()
-	p := &Pretraining{o: o, special: s, vocab: int32(tok.Size()), epoch: math.MaxUint64}
+	p := &Pretraining{o: o, special: s, vocab: int32(tok.Size())}
 	p.words = wordIDs(tok)
 	if o.Seq < 3 || o.Batch < 1 {
 		return nil, fmt.Errorf("pre-training batches of %d rows of %d tokens: at least 1 and 3 are needed", o.Batch, o.Seq)
@@ -54,7 +53,7 @@ func NewPretraining(ctx context.Context, tok Tokenizer, c Corpus, o PretrainOpti
 	if !slices.Contains(p.words, true) {
 		return nil, errors.New("the vocabulary has no words beside the special tokens")
 	}
-	documents := tokenizeAll(ctx, tok, c.Documents)
+	documents := tokenizeAll(ctx, tok, c.Documents, o.Progress)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -77,14 +76,18 @@ func wordIDs(tok Tokenizer) []bool {
 }
 
 // tokenizeAll encodes documents on all processors, keeping their order.
-func tokenizeAll(ctx context.Context, tok Tokenizer, documents []string) [][]int32 {
+func tokenizeAll(ctx context.Context, tok Tokenizer, documents []string, progress func(done, all int)) [][]int32 {
 	out := make([][]int32, len(documents))
 	next := make(chan int)
+	var done atomic.Int64
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for i := range next {
 				out[i] = tok.Encode(documents[i])
+				if n := int(done.Add(1)); progress != nil {
+					progress(n, len(documents))
+				}
 			}
 		})
 	}
@@ -124,31 +127,9 @@ func (p *Pretraining) Batch(step uint64) Batch {
 	picked := make([]int32, p.o.Batch)
 	for i := range picked {
 		at := step*uint64(p.o.Batch) + uint64(i)
-		picked[i] = p.row(at/rows, at%rows)
+		picked[i] = int32(permuted(at%rows, rows, mixed(p.o.Seed)^at/rows))
 	}
 	return p.masked(p.train, picked, rand.New(rand.NewPCG(p.o.Seed, step<<1)))
-}
-
-// row is the row at a place in the order of an epoch.
-func (p *Pretraining) row(epoch, at uint64) int32 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.epoch != epoch {
-		p.order = permutation(p.Rows(), p.o.Seed, epoch)
-		p.epoch = epoch
-	}
-	return p.order[at]
-}
-
-// permutation shuffles 0 to n-1 by a seed and a number.
-func permutation(n int, seed, number uint64) []int32 {
-	order := make([]int32, n)
-	for i := range order {
-		order[i] = int32(i)
-	}
-	rng := rand.New(rand.NewPCG(seed, number<<1|1))
-	rng.Shuffle(n, func(i, j int) { order[i], order[j] = order[j], order[i] })
-	return order
 }
 
 // ValidationBatches are the held-out rows with fixed masks, at most a few batches; none if the held-out documents are too short.
