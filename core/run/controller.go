@@ -18,7 +18,7 @@ type Controller struct {
 	opts  Options
 	log   *slog.Logger
 
-	calls  chan func()
+	calls  chan call
 	ctx    context.Context
 	cancel context.CancelFunc
 	ended  chan struct{}
@@ -45,7 +45,7 @@ func New(ctx context.Context, store Store, kinds []Kind, o Options) (*Controller
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Controller{store: store, kinds: map[string]Kind{}, opts: o, log: o.Logger, calls: make(chan func()), ended: make(chan struct{}), hub: newHub(), system: newSystemMeter(o)}
+	c := &Controller{store: store, kinds: map[string]Kind{}, opts: o, log: o.Logger, calls: make(chan call), ended: make(chan struct{}), hub: newHub(), system: newSystemMeter(o)}
 	for _, k := range kinds {
 		c.kinds[k.Name()] = k
 	}
@@ -118,11 +118,12 @@ func (c *Controller) loop() {
 	defer tick.Stop()
 	for {
 		select {
-		case f := <-c.calls:
-			f()
+		case call := <-c.calls:
+			call.f()
 			if c.changed {
 				c.publish()
 			}
+			close(call.done)
 		case <-tick.C:
 			if c.anyBusy() {
 				c.publish()
@@ -139,12 +140,18 @@ func (c *Controller) anyBusy() bool {
 	})
 }
 
+// call is something to do in the loop. done closes after the snapshot that shows it is published: who did something finds it there.
+type call struct {
+	f    func()
+	done chan struct{}
+}
+
 // do runs f in the loop and waits for it.
 func (c *Controller) do(ctx context.Context, f func()) error {
-	done := make(chan struct{})
+	call := call{f, make(chan struct{})}
 	select {
-	case c.calls <- func() { defer close(done); f() }:
-		<-done
+	case c.calls <- call:
+		<-call.done
 		return nil
 	case <-c.ended:
 		return ErrClosed
