@@ -19,7 +19,7 @@ import (
 
 func (a *app) benchCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "bench", Short: "Measure this machine and the program"}
-	cmd.AddCommand(a.benchTrainCommand(), a.benchTableCommand())
+	cmd.AddCommand(a.benchTrainCommand(), a.benchTableCommand(), a.benchTUICommand())
 	return cmd
 }
 

@@ -109,9 +109,8 @@ func Presets() map[string]Config {
 	quick.Levels = []float64{0.7, 0.3}
 	quick.Data.Tasks = []string{"SST-2", "CoLA", "MRPC", "STS-B", "QNLI"}
 	quick.Data.CorpusMB = 12
-	quick.Pretrain.Steps = 200
-	quick.Finetune.Epochs, quick.Finetune.Limit, quick.Finetune.MaxSeq = 2, 3000, 64
-	quick.Finetune.LR = 3e-4
+	quick.Pretrain.Steps, quick.Pretrain.Seq, quick.Pretrain.LR = 200, 64, 1e-3
+	quick.Finetune.Epochs, quick.Finetune.Limit, quick.Finetune.MaxSeq, quick.Finetune.LR = 2, 1500, 64, 3e-4
 
 	demo := quick
 	demo.Preset, demo.Space = "demo", "demo"

@@ -19,7 +19,7 @@ func ParseArch(s string) (model.Arch, error) {
 	var a model.Arch
 	if strings.HasPrefix(strings.TrimSpace(s), "{") {
 		if err := json.Unmarshal([]byte(s), &a); err != nil {
-			return a, fmt.Errorf("architecture: %w", err)
+			return a, err
 		}
 		return a, nil
 	}
@@ -45,7 +45,7 @@ func layerRows(a model.Arch, vocab int) []run.LayerRow {
 	rows := []run.LayerRow{{Name: "embedding", Op: fmt.Sprintf("%d words", vocab), Hidden: a.Layers[0].Hidden, Params: count.Embedding}}
 	for j, l := range a.Layers {
 		p := count.Layers[j]
-		row := run.LayerRow{Name: fmt.Sprint(j), Hidden: l.Hidden, FF: joinInts(l.FF), Params: p.Operation + p.FeedForward}
+		row := run.LayerRow{Name: fmt.Sprint(j + 1), Hidden: l.Hidden, FF: joinInts(l.FF), Params: p.Operation + p.FeedForward}
 		row.Op, row.Heads = operationName(l)
 		rows = append(rows, row)
 		if p.Projection > 0 {
@@ -92,7 +92,7 @@ func edit(from, to model.Arch) string {
 		opB, _ := operationName(b)
 		note := func(x, y any) {
 			if fmt.Sprint(x) != fmt.Sprint(y) {
-				parts = append(parts, fmt.Sprintf("layer %d: %v→%v", j, x, y))
+				parts = append(parts, fmt.Sprintf("layer %d: %v→%v", j+1, x, y))
 			}
 		}
 		note(opA, opB)

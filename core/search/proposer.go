@@ -81,7 +81,7 @@ func (j *job) newSearching(ctx context.Context, data *Data, trials []run.Trial) 
 		return nil, fmt.Errorf("embed the design space: %w", err)
 	}
 	s := &searching{cfg: j.cfg, near: map[int]*Neighbours{}}
-	budgets := LevelBudgets(j.cfg.Candidates, j.cfg.Levels)
+	budgets := LevelBudgets(max(j.cfg.Candidates, j.run.Budget), j.cfg.Levels)
 	s.h, err = NewHierarchy(first, budgets, func(level int, lib *Library) (Policy, error) {
 		return NewPolicy(j.cfg.Policy, lib, s.policyOptions(j.run.Seed+uint64(level), lib))
 	}, space.NextLibrary(o, DefaultCrossover(), func(string) {}))
