@@ -6,8 +6,6 @@ import (
 	"io"
 	"os"
 	"slices"
-
-	"flexi/core/run"
 )
 
 // schemaVersion numbers the layout of buckets and keys. A database with a higher number is refused, one with a lower number is copied
@@ -111,7 +109,7 @@ func (inv *inventory) trial(key, value []byte) error {
 	}
 	inv.nextTrial[id]++
 	inv.nTrials++
-	var t run.Trial
+	var t struct{ Checkpoint, Weights string } // of run.Trial; the rest would cost the start of a large workspace a second
 	if err := unsealJSON(trialsBucket, key, value, &t); err != nil {
 		return err
 	}

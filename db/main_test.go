@@ -11,5 +11,8 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(writerDirEnv); dir != "" {
 		writeUntilKilled(dir)
 	}
+	if dir := os.Getenv(searcherDirEnv); dir != "" {
+		searchUntilKilled(dir)
+	}
 	goleak.VerifyTestMain(m)
 }
