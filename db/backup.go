@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -20,19 +21,20 @@ const (
 	backupTime  = "20060102T150405Z"
 )
 
-// backups writes copies of the database into the workspace: when an hour has passed since the last and something changed, and when a run
-// is done.
+// backups writes copies of the database into the workspace: when an hour has passed since the last and something changed, when a run is
+// done, and when the workspace is closed.
 type backups struct {
 	store *Store
-	kick  chan struct{}
+	due   chan time.Time
 	quit  chan struct{}
 	ended chan struct{}
-	// last is when the newest backup was asked for. The writer's goroutine alone uses it, after newBackups.
-	last time.Time
+	// last is when the newest backup was asked for. The writer's goroutine alone uses it, after begin.
+	last    time.Time
+	changed atomic.Bool // since the newest backup began
 }
 
 func newBackups(s *Store) *backups {
-	b := &backups{store: s, kick: make(chan struct{}, 1), quit: make(chan struct{}), ended: make(chan struct{})}
+	b := &backups{store: s, due: make(chan time.Time, 1), quit: make(chan struct{}), ended: make(chan struct{})}
 	if files := backupFiles(s.dir); len(files) > 0 {
 		b.last = backupAge(files[0])
 	}
@@ -40,40 +42,49 @@ func newBackups(s *Store) *backups {
 	return b
 }
 
-// tick asks for a backup if one is due.
-func (b *backups) tick() {
+// noteChange follows every commit.
+func (b *backups) noteChange() {
+	b.changed.Store(true)
+	b.ifHourPassed()
+}
+
+// ifHourPassed asks for a backup if the last is an hour old, or from the future of a clock that was set back.
+func (b *backups) ifHourPassed() {
 	now := b.store.opts.Clock()
 	if now.Sub(b.last) < backupEvery && !now.Before(b.last) {
 		return
 	}
 	b.last = now
-	b.request()
+	b.request(now)
 }
 
-// request asks for a backup now.
-func (b *backups) request() {
+// request asks for a backup. One that waits to be written holds the change that this one is for.
+func (b *backups) request(now time.Time) {
 	select {
-	case b.kick <- struct{}{}:
+	case b.due <- now:
 	default:
 	}
 }
 
-// stop writes a backup that was asked for, and ends.
+// stop writes what was asked for, and what changed since, and ends. The writer has ended before.
 func (b *backups) stop() {
 	close(b.quit)
 	<-b.ended
+	if b.changed.Load() {
+		b.run(b.store.opts.Clock())
+	}
 }
 
 func (b *backups) loop() {
 	defer close(b.ended)
 	for {
 		select {
-		case <-b.kick:
-			b.run()
+		case now := <-b.due:
+			b.run(now)
 		case <-b.quit:
 			select {
-			case <-b.kick:
-				b.run()
+			case now := <-b.due:
+				b.run(now)
 			default:
 			}
 			return
@@ -82,11 +93,13 @@ func (b *backups) loop() {
 }
 
 // run writes one backup. A failure costs the backup only: the database itself is as it was.
-func (b *backups) run() {
+func (b *backups) run(now time.Time) {
 	s := b.store
-	name := "flexi-" + s.opts.Clock().UTC().Format(backupTime) + ".db"
+	name := "flexi-" + now.UTC().Format(backupTime) + ".db"
+	b.changed.Store(false)
 	if err := s.backupTo(filepath.Join(s.dir, backupsFolder, name)); err != nil {
-		s.opts.Logger.Error("hourly backup failed", "err", err)
+		b.changed.Store(true)
+		s.opts.Logger.Error("backup failed", "err", err)
 		return
 	}
 	files := backupFiles(s.dir)

@@ -23,12 +23,12 @@ type blobs struct {
 	mu      sync.Mutex
 	sizes   map[string]int64
 	refs    map[string]int
-	pending map[string]bool // written, but not yet named by a record
+	pending map[string]int // how often each was written without being named by a record afterwards
 	bytes   int64
 }
 
 func newBlobs(dir string, refs map[string]int) *blobs {
-	return &blobs{dir: dir, sizes: map[string]int64{}, refs: refs, pending: map[string]bool{}}
+	return &blobs{dir: dir, sizes: map[string]int64{}, refs: refs, pending: map[string]int{}}
 }
 
 func (b *blobs) path(hash string) string { return filepath.Join(b.dir, hash[:2], hash) }
@@ -39,14 +39,14 @@ func (b *blobs) totals() (n int, bytes int64) {
 	return len(b.sizes), b.bytes
 }
 
-// sweep removes unfinished files and those that no record names, and learns the sizes of the others.
-func (b *blobs) sweep() error {
+// sweep removes unfinished files and, unless keep is set, those that no record names. It learns the sizes of the others.
+func (b *blobs) sweep(keep bool) error {
 	return filepath.WalkDir(b.dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		hash := d.Name()
-		if !validHash(hash) || b.refs[hash] == 0 {
+		if !validHash(hash) || b.refs[hash] == 0 && !keep {
 			return os.Remove(path)
 		}
 		info, err := d.Info()
@@ -71,24 +71,45 @@ func (b *blobs) remember(hash string, size int64) {
 	b.sizes[hash] = size
 }
 
-// replace moves references from old blobs to new ones, and removes those that nobody names any more. Empty names count for nothing.
-func (b *blobs) replace(old, new []string) {
+// hold counts the names in a record before it is committed: a file that another record gives up meanwhile must not go. Empty names count
+// for nothing.
+func (b *blobs) hold(hashes []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, hash := range new {
+	for _, hash := range hashes {
 		if hash != "" {
 			b.refs[hash]++
-			delete(b.pending, hash)
+			b.pending[hash] = max(0, b.pending[hash]-1)
 		}
 	}
-	for _, hash := range old {
+}
+
+// unhold takes hold back after a failed commit. The files stay until the next start: the caller may try again, and the record may have
+// reached the disk although the commit failed.
+func (b *blobs) unhold(hashes []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, hash := range hashes {
+		if hash != "" {
+			b.refs[hash]--
+			b.pending[hash]++
+		}
+	}
+}
+
+// release drops the names of a record that was replaced, and removes files that nobody names any more.
+func (b *blobs) release(hashes []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, hash := range hashes {
 		if hash == "" {
 			continue
 		}
-		if b.refs[hash]--; b.refs[hash] > 0 || b.pending[hash] {
+		if b.refs[hash]--; b.refs[hash] > 0 || b.pending[hash] > 0 {
 			continue
 		}
 		delete(b.refs, hash)
+		delete(b.pending, hash)
 		// A file that cannot be removed now is swept at the next start.
 		if os.Remove(b.path(hash)) == nil {
 			b.bytes -= b.sizes[hash]
@@ -101,7 +122,7 @@ func (b *blobs) added(hash string, size int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.remember(hash, size)
-	b.pending[hash] = true
+	b.pending[hash]++
 }
 
 func validHash(hash string) bool {
@@ -122,8 +143,9 @@ func (w *fileWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// PutBlob implements run.Store: temporary file in the blob folder, write, sync, rename, sync of the folder. A write that fails on the
-// disk's side makes the store read-only; one that write itself or ctx gives up leaves nothing behind.
+// PutBlob implements run.Store: temporary file in the blob folder, write, sync, rename, sync of the folder. A file that is there already,
+// and sound, stays. A write that fails on the disk's side makes the store read-only; one that write itself or ctx gives up leaves nothing
+// behind.
 func (s *Store) PutBlob(ctx context.Context, write func(io.Writer) error) (hash string, size int64, err error) {
 	if err := s.writable(); err != nil {
 		return "", 0, fmt.Errorf("store blob: %w", err)
@@ -167,6 +189,11 @@ func (s *Store) PutBlob(ctx context.Context, write func(io.Writer) error) (hash 
 
 // settle makes a written file durable under its final name.
 func settle(f *os.File, path string) error {
+	if old, err := openVerified(path, filepath.Base(path)); err == nil {
+		// Whoever wrote it may not have come to the sync yet.
+		dir := filepath.Dir(path)
+		return errors.Join(old.Sync(), old.Close(), f.Close(), os.Remove(f.Name()), syncDir(dir), syncDir(filepath.Dir(dir)))
+	}
 	if err := f.Sync(); err != nil {
 		return err
 	}

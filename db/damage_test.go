@@ -228,7 +228,7 @@ func TestDamagedWithBackup(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir, clock := t.TempDir(), newClock()
 			o := Options{Clock: clock.Now}
-			fill(t, dir, o, 5) // ends with a backup, because a first change was due for one
+			fill(t, dir, o, 5)
 			clock.Advance(2 * time.Hour)
 			s := open(t, dir, o)
 			if err := s.Close(); err != nil {
@@ -305,13 +305,14 @@ func TestRestoreWithoutItsCheckpoints(t *testing.T) {
 	put(0, "step 1")
 	kept := put(1, "other")
 	clock.Advance(2 * time.Hour)
-	// The change makes a backup due, and closing waits for it.
-	if err := errors.Join(s.UpdateRun(t.Context(), r), s.Close()); err != nil {
+	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	s = open(t, dir, o)
-	put(0, "step 2")
-	if err := s.Close(); err != nil {
+	clock.Advance(time.Minute)
+	newer := put(0, "step 2")
+	// Without the newest backup it is as if the process had been killed.
+	if err := errors.Join(s.Close(), os.Remove(backupFiles(dir)[0])); err != nil {
 		t.Fatal(err)
 	}
 	cut(t, filepath.Join(dir, databaseFile), 100)
@@ -323,7 +324,18 @@ func TestRestoreWithoutItsCheckpoints(t *testing.T) {
 	if !slices.ContainsFunc(s.Notices(), func(n string) bool { return strings.Contains(n, "checkpoint of trial 0 of search-01 is missing") }) {
 		t.Errorf("notices: %q", s.Notices())
 	}
-	if st := s.Stats(); st.Blobs != 1 {
+	if !s.blobs.has(newer.Checkpoint) {
+		t.Error("a checkpoint that only the damaged database names is gone")
+	}
+	bad, err := filepath.Glob(filepath.Join(dir, databaseFile+".bad-*"))
+	if err != nil || len(bad) != 1 {
+		t.Fatalf("kept: %v, %v", bad, err)
+	}
+	if err := errors.Join(s.Close(), os.Remove(bad[0])); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir, o)
+	if st := s.Stats(); st.Blobs != 1 || !s.blobs.has(kept.Checkpoint) {
 		t.Errorf("%d blobs, want the one that is still named", st.Blobs)
 	}
 }
@@ -344,6 +356,15 @@ func TestDamagedBlob(t *testing.T) {
 	if _, err := s.OpenBlob(trials[0].Weights); !errors.Is(err, ErrDamaged) {
 		t.Errorf("damaged weights opened: %v", err)
 	}
+	if err := writeTrial(t.Context(), s, "search-01", 0); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := s.OpenBlob(trials[0].Weights); err != nil {
+		t.Errorf("weights written again: %v", err)
+	} else {
+		f.Close()
+	}
+	spoil(t, path, "0 0 0 0")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -22,8 +22,12 @@ var (
 	buckets = [][]byte{metaBucket, runsBucket, trialsBucket, jobsBucket, pointsBucket, eventsBucket}
 )
 
-// schemaKey holds the number of the layout.
-var schemaKey = []byte("schema")
+// Keys of the meta bucket.
+var (
+	schemaKey  = []byte("schema")  // number of the layout, u32
+	createdKey = []byte("created") // when the database was made, RFC 3339, UTC
+	versionKey = []byte("version") // the flexi that made it
+)
 
 // checkRunID refuses IDs that cannot be part of a key.
 func checkRunID(id string) error {

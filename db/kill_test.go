@@ -3,15 +3,19 @@ package db
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"go.etcd.io/bbolt"
 
 	"flexi/core/run"
 )
@@ -109,6 +113,25 @@ func killWriter(t *testing.T, dir string, after time.Duration) int {
 	return last
 }
 
+// checkPages is bbolt's own check, beside that of takeInventory.
+func checkPages(t *testing.T, path string) {
+	t.Helper()
+	b, err := bbolt.Open(path, 0o600, boltOptions(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if err := b.View(func(tx *bbolt.Tx) error {
+		var wrong []error
+		for err := range tx.Check() {
+			wrong = append(wrong, err)
+		}
+		return errors.Join(wrong...)
+	}); err != nil {
+		t.Errorf("bbolt's check: %v", err)
+	}
+}
+
 // checkTrialsUpTo requires that at least the first n trials are there and that all parts of each agree, and returns how many there are.
 func checkTrialsUpTo(t *testing.T, dir string, n int) int {
 	t.Helper()
@@ -123,6 +146,7 @@ func checkTrialsUpTo(t *testing.T, dir string, n int) int {
 		if _, err := Check(dir); err != nil {
 			t.Error(err)
 		}
+		checkPages(t, filepath.Join(dir, databaseFile))
 	}()
 	if len(s.Notices()) > 0 {
 		t.Errorf("notices: %v", s.Notices())

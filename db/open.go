@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -127,8 +128,7 @@ func (s *Store) create() (*inventory, error) {
 				return err
 			}
 		}
-		schema := binary.BigEndian.AppendUint32(nil, schemaVersion)
-		return tx.Bucket(metaBucket).Put(schemaKey, seal(metaBucket, schemaKey, schema))
+		return putMeta(tx, s.opts.Clock())
 	})
 	if err = errors.Join(err, b.Close()); err != nil {
 		return nil, fmt.Errorf("create database: %w", err)
@@ -137,6 +137,24 @@ func (s *Store) create() (*inventory, error) {
 		return nil, fmt.Errorf("create database: %w", err)
 	}
 	return takeInventory(s.path())
+}
+
+// putMeta says which layout the database has, and when and by which flexi it was made.
+func putMeta(tx *bbolt.Tx, now time.Time) error {
+	version := "unknown"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		version = info.Main.Version
+	}
+	for _, m := range []struct{ key, payload []byte }{
+		{schemaKey, binary.BigEndian.AppendUint32(nil, schemaVersion)},
+		{createdKey, now.UTC().AppendFormat(nil, time.RFC3339)},
+		{versionKey, []byte(version)},
+	} {
+		if err := tx.Bucket(metaBucket).Put(m.key, seal(metaBucket, m.key, m.payload)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // restore puts the newest sound backup in the place of a database that cannot be used, which is kept beside it.
@@ -158,7 +176,8 @@ func (s *Store) restore(cause error) (*inventory, error) {
 	if err := errors.Join(os.Rename(temp, s.path()), syncDir(s.dir)); err != nil {
 		return nil, fmt.Errorf("restore %s: %w", backup, err)
 	}
-	s.notice("the database could not be used (%v). It is kept as %s; the backup %s, %s old, is in its place: what happened since then is missing",
+	s.notice("the database could not be used (%v). It is kept as %s; the backup %s, %s old, is in its place: what happened since then is missing. "+
+		"Weight files that only the damaged one names are kept until you remove it",
 		cause, filepath.Base(bad), filepath.Base(backup), now.Sub(backupAge(backup)).Round(time.Minute))
 	return takeInventory(s.path())
 }
@@ -191,7 +210,11 @@ func (s *Store) begin(inv *inventory) error {
 	}
 	s.seq.Store(inv.lastSeq)
 	s.blobs = newBlobs(filepath.Join(s.dir, blobsFolder), inv.refs())
-	if err = s.blobs.sweep(); err == nil {
+	replaced, err := filepath.Glob(s.path() + ".bad-*")
+	if err == nil {
+		err = s.blobs.sweep(len(replaced) > 0)
+	}
+	if err == nil {
 		err = guard(func() error { return s.mend(inv) })
 	}
 	if err != nil {
@@ -201,7 +224,7 @@ func (s *Store) begin(inv *inventory) error {
 	s.backups = newBackups(s)
 	s.writer = newWriter(s)
 	if inv.runs > 0 {
-		s.backups.tick()
+		s.backups.ifHourPassed()
 	}
 	return nil
 }

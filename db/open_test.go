@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
 
 	"flexi/core/run"
@@ -30,8 +32,30 @@ func TestHeld(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Close(); !errors.Is(err, ErrClosed) {
-		t.Errorf("second close: %v", err)
+	open(t, dir, Options{})
+}
+
+func TestHeldByAnotherProcess(t *testing.T) {
+	dir := t.TempDir()
+	cmd := exec.Command(os.Args[0], "-test.run=^$")
+	cmd.Env = append(os.Environ(), writerDirEnv+"="+dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// Its first line says that it has the workspace; from then on nobody reads, until the kill.
+	_, err = out.Read(make([]byte, 1))
+	_, held := Open(dir, Options{})
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(held, ErrHeld) || !strings.Contains(held.Error(), fmt.Sprintf("process %d since", cmd.Process.Pid)) {
+		t.Errorf("opened beside another process: %v", held)
 	}
 	open(t, dir, Options{})
 }
@@ -100,38 +124,81 @@ func TestSweepRemovesWhatNothingNames(t *testing.T) {
 
 func TestHourlyBackups(t *testing.T) {
 	dir, clock := t.TempDir(), newClock()
-	r := run.Run{Kind: "search", ID: "search-01"}
-	// Half an hour passes between two changes. Closing waits for a backup that was asked for.
+	s := open(t, dir, Options{Clock: clock.Now})
+	r, err := s.CreateRun(t.Context(), run.Run{Kind: "search"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := clock.Now()
+	waitForBackup(t, dir, begin)
+	for half := 1; half <= 6; half++ {
+		clock.Advance(30 * time.Minute)
+		if err := s.UpdateRun(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		if half%2 == 0 {
+			waitForBackup(t, dir, clock.Now())
+		}
+	}
+	clock.Advance(5 * time.Minute)
+	r.State = run.Done
+	if err := s.UpdateRun(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	waitForBackup(t, dir, clock.Now())
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var after []string
+	for _, path := range backupFiles(dir) {
+		after = append(after, backupAge(path).Sub(begin).String())
+	}
+	if got := strings.Join(after, " "); got != "3h5m0s 3h0m0s 2h0m0s 1h0m0s 0s" {
+		t.Errorf("backups after %s", got)
+	}
+}
+
+// waitForBackup waits until the newest backup is of a time.
+func waitForBackup(t *testing.T, dir string, at time.Time) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		files := backupFiles(dir)
+		return len(files) > 0 && backupAge(files[0]).Equal(at)
+	}, 20*time.Second, time.Millisecond, "no backup of %v", at)
+}
+
+func TestBackupWhenClosed(t *testing.T) {
+	dir, clock := t.TempDir(), newClock()
 	session := func(change func(*Store) error) {
 		t.Helper()
 		s, err := Open(dir, Options{Clock: clock.Now})
 		if err != nil {
 			t.Fatal(err)
 		}
-		clock.Advance(30 * time.Minute)
+		clock.Advance(time.Minute)
 		if err := errors.Join(change(s), s.Close()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	session(func(s *Store) error { _, err := s.CreateRun(t.Context(), r); return err })
-	for range 60 {
-		session(func(s *Store) error { return s.UpdateRun(t.Context(), r) })
+	session(func(*Store) error { return nil })
+	if files := backupFiles(dir); len(files) != 0 {
+		t.Errorf("an empty workspace has backups: %v", files)
 	}
+	for range backupsKept + 3 {
+		session(func(s *Store) error {
+			return s.AddEvents(t.Context(), []run.Event{{Text: "just now"}})
+		})
+	}
+	if got := backupAge(backupFiles(dir)[0]); !got.Equal(clock.Now()) {
+		t.Errorf("the newest backup is of %v, the last change of %v", got, clock.Now())
+	}
+	session(func(*Store) error { return nil })
 	files := backupFiles(dir)
 	if len(files) != backupsKept {
-		t.Fatalf("%d backups", len(files))
+		t.Errorf("%d backups", len(files))
 	}
-	for i := 1; i < len(files); i++ {
-		if gap := backupAge(files[i-1]).Sub(backupAge(files[i])); gap != time.Hour {
-			t.Errorf("%v between backups %d and %d", gap, i, i-1)
-		}
-	}
-	session(func(s *Store) error { return s.UpdateRun(t.Context(), r) })
-	r.State = run.Done
-	clock.Advance(-25 * time.Minute)
-	session(func(s *Store) error { return s.UpdateRun(t.Context(), r) })
-	if got := backupAge(backupFiles(dir)[0]); !got.Equal(clock.Now()) {
-		t.Errorf("the newest backup after the run's end is of %v, now is %v", got, clock.Now())
+	if got := backupAge(files[0]); got.Equal(clock.Now()) {
+		t.Error("a session without changes left a backup")
 	}
 }
 

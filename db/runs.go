@@ -58,7 +58,7 @@ func (s *Store) UpdateRun(ctx context.Context, r run.Run) error {
 		return fmt.Errorf("store run %s: %w", r.ID, err)
 	}
 	if r.State == run.Done {
-		s.backups.request()
+		s.backups.request(s.opts.Clock())
 	}
 	return nil
 }
@@ -86,6 +86,8 @@ func (s *Store) Runs(ctx context.Context) ([]run.Run, error) {
 // PutTrial implements run.Store. Trials are numbered without gaps.
 func (s *Store) PutTrial(ctx context.Context, t run.Trial, state []byte) error {
 	var before run.Trial
+	names := []string{t.Checkpoint, t.Weights}
+	s.blobs.hold(names)
 	err := s.writer.commit(ctx, func(tx *bbolt.Tx) error {
 		if tx.Bucket(runsBucket).Get(runKey(t.Run)) == nil {
 			return refuse("run %s: %w", t.Run, ErrNotFound)
@@ -108,9 +110,10 @@ func (s *Store) PutTrial(ctx context.Context, t run.Trial, state []byte) error {
 		return tx.Bucket(jobsBucket).Put(runKey(t.Run), seal(jobsBucket, runKey(t.Run), state))
 	})
 	if err != nil {
+		s.blobs.unhold(names)
 		return fmt.Errorf("store trial %d of %s: %w", t.ID, t.Run, err)
 	}
-	s.blobs.replace([]string{before.Checkpoint, before.Weights}, []string{t.Checkpoint, t.Weights})
+	s.blobs.release([]string{before.Checkpoint, before.Weights})
 	return nil
 }
 

@@ -66,9 +66,8 @@ func (s *Store) Stats() run.StoreStats {
 	return st
 }
 
-// Close makes everything durable and gives the workspace back. Further calls return ErrClosed.
-func (s *Store) Close() error {
-	err := ErrClosed
+// Close makes everything durable, writes a backup if anything changed since the last one, and gives the workspace back. Further calls do nothing.
+func (s *Store) Close() (err error) {
 	s.closing.Do(func() {
 		s.closed.Store(true)
 		s.writer.stop()

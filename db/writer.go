@@ -167,6 +167,6 @@ func (w *writer) transact(batch []change, refused []error) error {
 		return s.freeze(err)
 	}
 	s.measure()
-	s.backups.tick()
+	s.backups.noteChange()
 	return nil
 }

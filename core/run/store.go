@@ -32,6 +32,7 @@ type Store interface {
 	Backup(ctx context.Context, w io.Writer) error
 	// Stats are sizes for the system screen.
 	Stats() StoreStats
+	// Close makes everything durable. Every other call fails afterwards; closing again does nothing.
 	Close() error
 }
 

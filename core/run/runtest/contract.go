@@ -36,6 +36,9 @@ func TestStore(t *testing.T, open func() run.Store) {
 			if err := s.Close(); err != nil {
 				t.Fatalf("close: %v", err)
 			}
+			if err := s.Close(); err != nil {
+				t.Errorf("second close: %v", err)
+			}
 			if _, err := s.Runs(t.Context()); err == nil {
 				t.Error("a closed store still answers")
 			}

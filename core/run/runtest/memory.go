@@ -308,9 +308,6 @@ func (m *Memory) Stats() run.StoreStats {
 func (m *Memory) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed {
-		return ErrClosed
-	}
 	m.closed = true
 	return nil
 }
