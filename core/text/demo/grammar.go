@@ -6,7 +6,8 @@ import (
 
 // Chances of the grammar.
 const (
-	onTopic      = 0.85 // a content word comes from the topic
+	onTopic      = 0.9  // a content word comes from the topic
+	topicNamed   = 0.25 // a sentence of a document names the topic
 	withPhrase   = 0.6  // a prepositional phrase stands between subject and verb; again for a second one
 	withEpithet  = 0.45 // an adjective before a noun
 	withAdverb   = 0.3
@@ -41,13 +42,23 @@ func (s *speaker) contentTopic() int {
 // adjective has the mood's polarity most of the time; good says which it got.
 func (s *speaker) adjective() (word string, good bool) {
 	good = s.good == s.chance(moodStrength)
-	if good {
-		return pick(s.rng, words.good), true
-	}
-	return pick(s.rng, words.bad), false
+	return pick(s.rng, words.polar(good)), good
 }
 
-// nounPhrase is determiner, perhaps an adjective, noun.
+// clause is a sentence with what its words must agree on.
+type clause struct {
+	words   []string
+	phrases []phrase
+	verb    int // place of the word that agrees with the first phrase
+}
+
+// phrase is the place of a noun phrase: determiner, perhaps an adjective, noun.
+type phrase struct {
+	start, end int
+	agreement  agreement
+}
+
+// nounPhrase is a determiner, perhaps an adjective, and a noun.
 func (s *speaker) nounPhrase() ([]string, agreement) {
 	n := pick(s.rng, words.nouns[s.contentTopic()])
 	a := n.agrees(s.rng.IntN(numbers))
@@ -59,17 +70,45 @@ func (s *speaker) nounPhrase() ([]string, agreement) {
 	return append(out, n.form(a)), a
 }
 
-// subject is a noun phrase and what stands between it and its verb.
-func (s *speaker) subject() ([]string, agreement) {
-	out, a := s.nounPhrase()
+// addPhrase puts a noun phrase at the end of the clause.
+func (s *speaker) addPhrase(c *clause) {
+	w, a := s.nounPhrase()
+	start := len(c.words)
+	c.words = append(c.words, w...)
+	c.phrases = append(c.phrases, phrase{start, len(c.words), a})
+}
+
+// clause is a subject with a verb and an object, or with a predicate. Up to two phrases with nouns of their own stand between the subject and the word that agrees with it.
+func (s *speaker) clause() clause {
+	var c clause
+	s.addPhrase(&c)
 	for range 2 {
 		if !s.chance(withPhrase) {
 			break
 		}
-		inner, _ := s.nounPhrase()
-		out = append(append(out, pick(s.rng, prepositions)), inner...)
+		c.words = append(c.words, pick(s.rng, prepositions))
+		s.addPhrase(&c)
 	}
-	return out, a
+	c.verb = len(c.words)
+	a := c.phrases[0].agreement
+	if s.chance(asPredicate) {
+		c.words = append(c.words, s.predicate(a)...)
+		return c
+	}
+	c.words = append(c.words, pick(s.rng, words.verbs[s.contentTopic()]).stem+verbEndings[a])
+	s.addPhrase(&c)
+	if s.chance(withAdverb) {
+		c.words = append(c.words, pick(s.rng, words.adverbs))
+	}
+	return c
+}
+
+// naming is the words of a clause, at times with the name of the topic behind them.
+func (s *speaker) naming(c clause) []string {
+	if s.chance(topicNamed) {
+		return append(c.words, about, words.names[s.topic])
+	}
+	return c.words
 }
 
 // predicate is copula, perhaps negator and booster, adjective.
@@ -79,30 +118,10 @@ func (s *speaker) predicate(a agreement) []string {
 	if s.chance(negated) {
 		// What is said stays in the mood: a bad thing is "not good".
 		out = append(out, negator)
-		if good {
-			w = pick(s.rng, words.bad)
-		} else {
-			w = pick(s.rng, words.good)
-		}
+		w = pick(s.rng, words.polar(!good))
 	}
 	if s.chance(boosted) {
 		out = append(out, pick(s.rng, boosters))
 	}
 	return append(out, w)
-}
-
-// clause is a subject with a verb and an object, or with a predicate. verb is the place of the word that agrees with the subject.
-func (s *speaker) clause() (out []string, verb int, a agreement) {
-	out, a = s.subject()
-	verb = len(out)
-	if s.chance(asPredicate) {
-		return append(out, s.predicate(a)...), verb, a
-	}
-	out = append(out, pick(s.rng, words.verbs[s.contentTopic()]).stem+verbEndings[a])
-	object, _ := s.nounPhrase()
-	out = append(out, object...)
-	if s.chance(withAdverb) {
-		out = append(out, pick(s.rng, words.adverbs))
-	}
-	return out, verb, a
 }

@@ -17,11 +17,11 @@ import (
 
 // Sizes of the lexicon.
 const (
-	topics         = 6
-	nounsPerTopic  = 24
-	verbsPerTopic  = 12
-	adjectives     = 32 // of each polarity
-	adverbs        = 12
+	topics         = 4
+	nounsPerTopic  = 16
+	verbsPerTopic  = 8
+	adjectives     = 20 // of each polarity
+	adverbs        = 8
 	genders        = 2
 	numbers        = 2
 	agreementForms = genders * numbers
@@ -29,8 +29,6 @@ const (
 
 // agreement is a gender and a number.
 type agreement uint8
-
-func (a agreement) gender() int { return int(a) / numbers }
 
 // noun has a gender by its stem; its form shows gender and number.
 type noun struct {
@@ -51,6 +49,7 @@ type lexicon struct {
 	good     []string
 	bad      []string
 	adverbs  []string
+	names    [topics]string // of the topics
 	allWords []string
 }
 
@@ -66,6 +65,7 @@ var (
 
 const (
 	negator  = "nek"
+	about    = "pri"
 	joiner   = "ke"
 	fullStop = "."
 )
@@ -110,6 +110,9 @@ func newLexicon() *lexicon {
 	for range adverbs {
 		l.adverbs = append(l.adverbs, stem()+"u")
 	}
+	for t := range topics {
+		l.names[t] = stem() + "e"
+	}
 	l.allWords = l.list()
 	return l
 }
@@ -120,10 +123,18 @@ func (n noun) form(a agreement) string { return n.stem + nounEndings[a] }
 // agrees is the agreement of a noun in a number (0 singular, 1 plural).
 func (n noun) agrees(number int) agreement { return agreement(n.gender*numbers + number) }
 
+// polar are the adjectives of one polarity.
+func (l *lexicon) polar(good bool) []string {
+	if good {
+		return l.good
+	}
+	return l.bad
+}
+
 // list is every word form, sorted.
 func (l *lexicon) list() []string {
-	out := []string{negator, joiner, fullStop}
-	out = slices.Concat(out, prepositions, boosters, l.good, l.bad, l.adverbs, determiners[0][:], determiners[1][:], copulas[:])
+	out := []string{negator, about, joiner, fullStop}
+	out = slices.Concat(out, l.names[:], prepositions, boosters, l.good, l.bad, l.adverbs, determiners[0][:], determiners[1][:], copulas[:])
 	for t := range topics {
 		for _, n := range l.nouns[t] {
 			for number := range numbers {
@@ -157,5 +168,5 @@ func Tokenizer() text.Tokenizer {
 	return tok
 }
 
-// sentence joins words.
-func sentence(w []string) string { return strings.Join(w, " ") }
+// sentence joins words and ends them.
+func sentence(w []string) string { return strings.Join(w, " ") + " " + fullStop }

@@ -38,16 +38,15 @@ func Corpus(seed uint64, n int) text.Corpus {
 		s := newSpeaker(rng)
 		var lines []string
 		for range minSentences + rng.IntN(maxSentences-minSentences+1) {
-			w, _, _ := s.clause()
-			lines = append(lines, sentence(append(w, fullStop)))
+			lines = append(lines, sentence(s.naming(s.clause())))
 		}
 		c.Documents = append(c.Documents, strings.Join(lines, "\n"))
 	}
 	return c
 }
 
-// Tasks are the four tasks: Grammar (is it well formed?), Mood (is it good or bad?), Topic (are two sentences about the same?) and Likeness (how much of the
-// one is in the other, 0 to 5).
+// Tasks are the four tasks: Grammar (is it well formed?), Mood (is it good or bad?), Topic (is a sentence about the topic that is
+// named?) and Likeness (how much of a list is in another, 0 to 5).
 func Tasks(seed uint64) []text.Task {
 	return []text.Task{
 		build(seed, grammarStream, text.Task{Name: "Grammar", Labels: []string{"wrong", "right"}, Metrics: []string{text.Matthews}}, grammarRow),
@@ -77,59 +76,22 @@ func build(seed, stream uint64, t text.Task, row func(rng *rand.Rand, i int) tex
 	return t
 }
 
-// grammarRow is a sentence, and every other time one with a mistake: a verb that does not agree with its subject, or two neighbours of a noun phrase in
-// the wrong order.
-func grammarRow(rng *rand.Rand, i int) text.Example {
-	s := newSpeaker(rng)
-	w, verb, a := s.clause()
-	if i%2 == 0 {
-		return text.Example{A: sentence(append(w, fullStop)), Label: 1}
-	}
-	if rng.IntN(2) == 0 {
-		w = disagree(rng, w, verb, a)
-	} else {
-		w = disorder(w)
-	}
-	return text.Example{A: sentence(append(w, fullStop)), Label: 0}
-}
+// statements is how many a row of Mood has; it is odd, so that one side has the majority.
+const statements = 3
 
-// disagree gives the verb or copula another agreement.
-func disagree(rng *rand.Rand, w []string, verb int, a agreement) []string {
-	other := agreement((int(a) + 1 + rng.IntN(agreementForms-1)) % agreementForms)
-	w = slices.Clone(w)
-	if w[verb] == copulas[a] {
-		w[verb] = copulas[other]
-	} else {
-		w[verb] = strings.TrimSuffix(w[verb], verbEndings[a]) + verbEndings[other]
-	}
-	return w
-}
-
-// disorder swaps the subject's determiner with the word behind it.
-func disorder(w []string) []string {
-	w = slices.Clone(w)
-	w[0], w[1] = w[1], w[0]
-	return w
-}
-
-// moodRow joins two or three statements; the label is what most of them say, a negated adjective counting as its opposite.
+// moodRow joins statements; the label is what most of them say, a negated adjective counting as its opposite. In half of the rows one says otherwise.
 func moodRow(rng *rand.Rand, i int) text.Example {
 	good := i%2 == 0
-	const statements = 3
-	against := rng.IntN(2) // at most one of three says the opposite
+	against := rng.IntN(2 * statements) // beyond the last: none
 	var w []string
 	for k := range statements {
 		s := &speaker{rng: rng, topic: rng.IntN(topics)}
 		if k > 0 {
 			w = append(w, joiner)
 		}
-		w = append(w, s.statement(good == (k >= against))...)
+		w = append(w, s.statement(good == (k != against))...)
 	}
-	label := 0
-	if good {
-		label = 1
-	}
-	return text.Example{A: sentence(append(w, fullStop)), Label: label}
+	return text.Example{A: sentence(w), Label: 1 - i%2}
 }
 
 // statement says that a thing is good or bad, directly or by negating the opposite.
@@ -144,43 +106,41 @@ func (s *speaker) statement(good bool) []string {
 	if s.chance(boosted) {
 		out = append(out, pick(s.rng, boosters))
 	}
-	if good {
-		return append(out, pick(s.rng, words.good))
-	}
-	return append(out, pick(s.rng, words.bad))
+	return append(out, pick(s.rng, words.polar(good)))
 }
 
-// topicRow is two sentences, about the same topic every other time.
+// topicRow is the name of a topic and two clauses, which are about it every other time.
 func topicRow(rng *rand.Rand, i int) text.Example {
-	first, second := newSpeaker(rng), newSpeaker(rng)
-	if i%2 == 0 {
-		second.topic = first.topic
-	} else {
-		second.topic = (first.topic + 1 + rng.IntN(topics-1)) % topics
-	}
-	a, _, _ := first.clause()
-	b, _, _ := second.clause()
-	return text.Example{A: sentence(append(a, fullStop)), B: sentence(append(b, fullStop)), Label: 1 - i%2}
+	s := newSpeaker(rng)
+	named := (s.topic + i%2*(1+rng.IntN(topics-1))) % topics
+	clauses := slices.Concat(s.clause().words, []string{joiner}, s.clause().words)
+	return text.Example{A: sentence([]string{about, words.names[named]}), B: sentence(clauses), Label: 1 - i%2}
 }
 
 // likenessParts are the noun phrases of a row of Likeness.
-const likenessParts = 4
+const likenessParts = 3
 
-// likenessRow lists noun phrases twice, in different orders, with some of them replaced; the target is the share that stayed, times 5.
+// likenessRow lists different noun phrases twice, in different orders, with some of them replaced by such of another speaker; the target is the share that
+// stayed, times 5.
 func likenessRow(rng *rand.Rand, _ int) text.Example {
-	s := newSpeaker(rng)
-	var a, b [][]string
+	a := newSpeaker(rng).unlike(likenessParts, nil)
 	keep := rng.IntN(likenessParts + 1)
-	for i := range likenessParts {
-		phrase, _ := s.nounPhrase()
-		a = append(a, phrase)
-		if i >= keep {
-			phrase, _ = s.nounPhrase()
-		}
-		b = append(b, phrase)
-	}
+	b := slices.Concat(a[:keep], newSpeaker(rng).unlike(likenessParts-keep, a))
 	rng.Shuffle(len(b), func(i, j int) { b[i], b[j] = b[j], b[i] })
 	return text.Example{A: listed(a), B: listed(b), Target: 5 * float64(keep) / likenessParts}
+}
+
+// unlike is n noun phrases that differ from each other and from others.
+func (s *speaker) unlike(n int, others [][]string) [][]string {
+	var out [][]string
+	for len(out) < n {
+		w, _ := s.nounPhrase()
+		same := func(other []string) bool { return slices.Equal(w, other) }
+		if !slices.ContainsFunc(out, same) && !slices.ContainsFunc(others, same) {
+			out = append(out, w)
+		}
+	}
+	return out
 }
 
 // listed joins phrases with the joiner.
@@ -192,5 +152,5 @@ func listed(phrases [][]string) string {
 		}
 		w = append(w, p...)
 	}
-	return sentence(append(w, fullStop))
+	return sentence(w)
 }
