@@ -40,7 +40,7 @@ func TestLexicon(t *testing.T) {
 	for _, topic := range words.verbs {
 		for _, v := range topic {
 			for _, e := range verbEndings {
-				forms = append(forms, v.stem+e)
+				forms = append(forms, v+e)
 			}
 		}
 	}
@@ -180,7 +180,7 @@ func topicByWord() map[string]int {
 		}
 		for _, v := range words.verbs[topic] {
 			for _, e := range verbEndings {
-				out[v.stem+e] = topic
+				out[v+e] = topic
 			}
 		}
 	}

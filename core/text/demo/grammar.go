@@ -95,7 +95,7 @@ func (s *speaker) clause() clause {
 		c.words = append(c.words, s.predicate(a)...)
 		return c
 	}
-	c.words = append(c.words, pick(s.rng, words.verbs[s.contentTopic()]).stem+verbEndings[a])
+	c.words = append(c.words, pick(s.rng, words.verbs[s.contentTopic()])+verbEndings[a])
 	s.addPhrase(&c)
 	if s.chance(withAdverb) {
 		c.words = append(c.words, pick(s.rng, words.adverbs))

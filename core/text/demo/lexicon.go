@@ -34,18 +34,12 @@ type agreement uint8
 type noun struct {
 	stem   string
 	gender int
-	topic  int
-}
-
-type verb struct {
-	stem  string
-	topic int
 }
 
 // lexicon is all words of the language.
 type lexicon struct {
 	nouns    [topics][]noun
-	verbs    [topics][]verb
+	verbs    [topics][]string // stems
 	good     []string
 	bad      []string
 	adverbs  []string
@@ -97,10 +91,10 @@ func newLexicon() *lexicon {
 	l := &lexicon{}
 	for t := range topics {
 		for i := range nounsPerTopic {
-			l.nouns[t] = append(l.nouns[t], noun{stem(), i % genders, t})
+			l.nouns[t] = append(l.nouns[t], noun{stem(), i % genders})
 		}
 		for range verbsPerTopic {
-			l.verbs[t] = append(l.verbs[t], verb{stem(), t})
+			l.verbs[t] = append(l.verbs[t], stem())
 		}
 	}
 	for range adjectives {
@@ -143,7 +137,7 @@ func (l *lexicon) list() []string {
 		}
 		for _, v := range l.verbs[t] {
 			for _, e := range verbEndings {
-				out = append(out, v.stem+e)
+				out = append(out, v+e)
 			}
 		}
 	}
