@@ -82,7 +82,7 @@ func TestKilledSearchEndsLikeAnUninterruptedOne(t *testing.T) {
 	require.Len(t, want, 6)
 
 	dir := crashDir(t)
-	killAfter(t, flexiCommand(t, dir, "search", "--config", "tiny.yaml", "--workspace", "ws", "--workers", "1", "--plain"), `checkpoint #0`)
+	killAfter(t, flexiCommand(t, dir, "search", "--config", "tiny.yaml", "--workspace", "ws", "--workers", "1", "--plain"), `checkpoint #0 saved`)
 	out, err = flexiCommand(t, dir, "runs", "--workspace", "ws").Output()
 	require.NoError(t, err)
 	require.Contains(t, string(out), "lost")

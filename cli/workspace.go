@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -63,7 +64,7 @@ func (a *app) own(ctx context.Context) (*workspace, error) {
 	// The controller outlives ctx: an interrupt must still find it able to write checkpoints.
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	w.stop = cancel
-	if w.controller, err = run.New(own, store, []run.Kind{kind}, run.Options{Logger: log, Device: kind.Device(), Version: version()}); err != nil {
+	if w.controller, err = run.New(own, store, []run.Kind{kind}, run.Options{Logger: log, Device: kind.Device(), Version: version(), Threads: runtime.NumCPU()}); err != nil {
 		w.close(ctx)
 		return nil, err
 	}

@@ -40,6 +40,7 @@ type slot struct {
 
 	mu       sync.Mutex // guards what the training goroutine writes
 	progress Progress
+	skipped  int // steps that earlier sessions made
 	losses   []float64
 
 	saves     int       // checkpoints since the last line about them; owned by the loop
@@ -50,7 +51,7 @@ type slot struct {
 func (s *slot) begin(trial int, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.trial, s.since, s.progress, s.losses = trial, now, Progress{Phase: "starting"}, nil
+	s.trial, s.since, s.progress, s.skipped, s.losses = trial, now, Progress{Phase: "starting"}, 0, nil
 	s.saves, s.savesTold = 0, time.Time{}
 }
 
@@ -65,8 +66,8 @@ func (s *slot) view(now time.Time) WorkerView {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	v := WorkerView{Slot: s.id, Trial: s.trial, Since: s.since, Progress: s.progress, Losses: slices.Clone(s.losses)}
-	if p := s.progress; s.trial >= 0 && p.Step > 0 && p.Steps > 0 {
-		v.ETA = time.Duration(float64(now.Sub(s.since)) / float64(p.Step) * float64(p.Steps-p.Step))
+	if p := s.progress; s.trial >= 0 && p.Step > s.skipped && p.Steps > 0 {
+		v.ETA = time.Duration(float64(now.Sub(s.since)) / float64(p.Step-s.skipped) * float64(p.Steps-p.Step))
 	}
 	return v
 }

@@ -99,8 +99,9 @@ func (c *Controller) resume(a *active, cmd Command) Reply {
 	if cmd.Workers > 0 {
 		a.Workers = cmd.Workers
 	}
-	if cmd.Budget > 0 {
+	if cmd.Budget > 0 && cmd.Budget != a.Budget {
 		a.Budget = cmd.Budget
+		c.closeJob(a) // it was opened for another budget
 	}
 	c.start(a)
 	return Reply{Text: a.ID + " goes on"}

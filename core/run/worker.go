@@ -33,6 +33,9 @@ func (w *worker) seconds() float64 { return w.spent + w.c.opts.Clock().Sub(w.beg
 func (w *worker) Progress(p Progress) {
 	w.slot.mu.Lock()
 	defer w.slot.mu.Unlock()
+	if w.slot.progress.Step == 0 && p.Step > 0 {
+		w.slot.skipped = p.Step - 1
+	}
 	w.slot.progress = p
 	if finite(p.Loss) {
 		w.slot.losses = append(w.slot.losses[max(0, len(w.slot.losses)-lossesKept+1):], p.Loss)
@@ -78,9 +81,9 @@ func (w *worker) tellSave() {
 	if now.Sub(s.savesTold) < checkpointLines {
 		return
 	}
-	text := "checkpoint"
+	text := "saved"
 	if s.saves > 1 {
-		text = fmt.Sprintf("%d checkpoints", s.saves)
+		text = fmt.Sprintf("saved %d times", s.saves)
 	}
 	s.saves, s.savesTold = 0, now
 	w.c.event(w.a, w.trial, "checkpoint", text)

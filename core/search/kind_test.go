@@ -131,7 +131,9 @@ func TestSearchOnTheDemo(t *testing.T) {
 
 func TestPausedTrainingEqualsUninterrupted(t *testing.T) {
 	ctx := context.Background()
-	r := tiny(t, func(c *Config) { c.Architectures = []string{`{"l":2,"o":["sa","c"],"h":[32,64],"n":[2,2],"f":[[64],[64,64]],"p":["wma",5]}`} })
+	r := tiny(t, func(c *Config) {
+		c.Architectures = []string{`{"l":2,"o":["sa","c"],"h":[32,64],"n":[2,2],"f":[[64],[64,64]],"p":["wma",5]}`}
+	})
 	whole := newBench()
 	first := openJob(t, r, nil, nil)
 	trial, err := first.Next(ctx, nil)
@@ -250,12 +252,14 @@ func TestConfigMistakes(t *testing.T) {
 	require.Equal(t, Presets()["quick"].Pretrain.LR, c.Pretrain.LR, "what the file leaves out comes from the preset")
 
 	for what, change := range map[string]func(*Config){
-		"candidates":     func(c *Config) { c.Candidates = 0 },
-		"transfer.mode":  func(c *Config) { c.Transfer.Mode = "magic" },
-		"policy":         func(c *Config) { c.Policy = "oracle" },
-		"data.tasks":     func(c *Config) { c.Data.Dir, c.Data.Tasks = dir, []string{"SuperGLUE"} },
-		"pretrain.lr":    func(c *Config) { c.Pretrain.LR = -1 },
-		"architecture":   func(c *Config) { c.Architectures = []string{`{"l":1,"o":["sa"],"h":[30],"n":[4],"f":[[8]],"p":["sdp"]}`} },
+		"candidates":    func(c *Config) { c.Candidates = 0 },
+		"transfer.mode": func(c *Config) { c.Transfer.Mode = "magic" },
+		"policy":        func(c *Config) { c.Policy = "oracle" },
+		"data.tasks":    func(c *Config) { c.Data.Dir, c.Data.Tasks = dir, []string{"SuperGLUE"} },
+		"pretrain.lr":   func(c *Config) { c.Pretrain.LR = -1 },
+		"architecture": func(c *Config) {
+			c.Architectures = []string{`{"l":1,"o":["sa"],"h":[30],"n":[4],"f":[[8]],"p":["sdp"]}`}
+		},
 		"no such space!": func(c *Config) { c.Space = "no such space!" },
 	} {
 		c := Presets()["demo"]

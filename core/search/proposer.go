@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/big"
 	"slices"
 
 	"flexi/core/model"
@@ -64,6 +65,7 @@ type searching struct {
 	h    *Hierarchy
 	near map[int]*Neighbours // by level
 	view *run.Surrogate
+	note string // how the present library was made, told with the next pick
 }
 
 func (j *job) newSearching(ctx context.Context, data *Data, trials []run.Trial) (*searching, error) {
@@ -72,19 +74,22 @@ func (j *job) newSearching(ctx context.Context, data *Data, trials []run.Trial) 
 		return nil, err
 	}
 	o := LibraryOptions{Vocab: data.Tokenizer.Size(), EdgeWeight: DefaultEdgeWeight, Seed: j.run.Seed, Paper: j.cfg.Policy == paperPolicy}
-	archs, _, err := space.LevelArchs(space.Levels()[0], LibraryLimit, j.run.Seed)
+	archs, total, err := space.LevelArchs(space.Levels()[0], LibraryLimit, j.run.Seed)
 	if err != nil {
 		return nil, err
+	}
+	s := &searching{cfg: j.cfg, near: map[int]*Neighbours{}}
+	if total.Cmp(big.NewInt(int64(len(archs)))) > 0 {
+		s.note = fmt.Sprintf("level 1: a uniform sample of %d of %d architectures", len(archs), total)
 	}
 	first, err := NewLibrary(ctx, space, archs, o)
 	if err != nil {
 		return nil, fmt.Errorf("embed the design space: %w", err)
 	}
-	s := &searching{cfg: j.cfg, near: map[int]*Neighbours{}}
 	budgets := LevelBudgets(max(j.cfg.Candidates, j.run.Budget), j.cfg.Levels)
 	s.h, err = NewHierarchy(first, budgets, func(level int, lib *Library) (Policy, error) {
 		return NewPolicy(j.cfg.Policy, lib, s.policyOptions(j.run.Seed+uint64(level), lib))
-	}, space.NextLibrary(o, DefaultCrossover(), func(string) {}))
+	}, space.NextLibrary(o, DefaultCrossover(), func(made string) { s.note = made }))
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +100,9 @@ func (j *job) newSearching(ctx context.Context, data *Data, trials []run.Trial) 
 	if err != nil {
 		return nil, err
 	}
-	return s, s.h.Restore(ctx, j.state, outcomes)
+	err = s.h.Restore(ctx, j.state, outcomes)
+	s.note = "" // earlier picks told it
+	return s, err
 }
 
 // paperPolicy is the original's policy.
@@ -163,6 +170,10 @@ func (s *searching) next(ctx context.Context, trials []run.Trial) (run.Trial, mo
 	arch := lib.Archs[pick.Index]
 	t.Parent, t.Overlap = s.parentOf(arch, pick, trials)
 	s.view = s.look(pick, trials)
+	if s.note != "" {
+		t.Why += "; " + s.note
+		s.note = ""
+	}
 	return t, arch, nil
 }
 
