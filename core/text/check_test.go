@@ -37,15 +37,15 @@ func TestCheck(t *testing.T) {
 		require.NoError(t, err)
 		got = append(got, row{rel, f.Kind, f.Rows, strings.Join(bad, "; ")})
 	}
-	const noColumns = `RTE/train.tsv:0: RTE/train.tsv:1: the header "no header" lacks one of the columns "sentence1", "sentence2", "label"`
+	const noColumns = `RTE/train.tsv:1: the header "no header" lacks one of the columns "sentence1", "sentence2", "label"`
 	require.ElementsMatch(t, []row{
 		{"glue/SST-2/train.tsv", "task", 1, `glue/SST-2/train.tsv:3: label "7" is not one of negative, positive or 0 to 1; glue/SST-2/train.tsv:4: the first sentence is empty`},
 		{"glue/SST-2/dev.jsonl.gz", "task", 1, ""},
 		{"RTE/train.tsv", "task", 0, noColumns},
-		{"RTE/train_extra.json", "task", 0, "RTE/train_extra.json:0: RTE/train_extra.json:1: expected a JSON object of rows"},
+		{"RTE/train_extra.json", "task", 0, "RTE/train_extra.json:1: expected a JSON object of rows"},
 		{"lm/wiki/a.txt", "corpus", 1, "lm/wiki/a.txt:8: a <doc> that does not end"},
 		{"tokenizers/bert", "tokenizer", 6, ""},
-		{"tokenizers/broken", "tokenizer", 0, "tokenizers/broken:0: tokenizer tokenizers/broken/vocab.txt: the vocabulary lacks the special token [PAD]"},
+		{"tokenizers/broken", "tokenizer", 0, "tokenizer tokenizers/broken/vocab.txt: the vocabulary lacks the special token [PAD]"},
 	}, got)
 }
 

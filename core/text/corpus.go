@@ -1,6 +1,7 @@
 package text
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
@@ -83,6 +84,8 @@ const (
 var (
 	wikiTextTitle = regexp.MustCompile(`^ = [^=].* = $`)
 	chapterTitle  = regexp.MustCompile(`^#{1,3} `)
+	headingMark   = regexp.MustCompile(`(?m)^#{1,6}\s+`)
+	ruleLine      = regexp.MustCompile(`^-{3,}\s*$`)
 )
 
 // plainDocument is the size at which other text is cut, in bytes.
@@ -107,23 +110,40 @@ func documentsOf(path string, b []byte) ([]string, []BadRow) {
 			all[i] = ""
 		}
 	}
-	text := string(b)
 	switch {
-	case strings.HasPrefix(text, docStart):
+	case bytes.HasPrefix(b, []byte(docStart)):
 		documents, unclosed := wikiDocuments(all)
 		for _, line := range unclosed {
 			bad = append(bad, BadRow{path, line, "a <doc> that does not end"})
 		}
 		return documents, bad
-	case strings.Contains(text, endOfText):
+	case bytes.Contains(b, []byte(endOfText)):
 		return cut(all, func(l string, _ int) bool { return strings.TrimSpace(l) == endOfText }), bad
 	case strings.HasSuffix(strings.TrimSuffix(path, ".gz"), ".md"):
-		return cut(all, func(l string, _ int) bool { return chapterTitle.MatchString(l) }), bad
+		return markdownDocuments(all), bad
 	case slices.ContainsFunc(all[:min(len(all), 50)], wikiTextTitle.MatchString):
 		return cut(all, func(l string, _ int) bool { return wikiTextTitle.MatchString(l) }), bad
 	default:
 		return cut(all, func(l string, size int) bool { return size >= plainDocument && strings.TrimSpace(l) == "" }), bad
 	}
+}
+
+// markdownDocuments is a document per chapter. Headings that a rule ends, such as title, author and year, are about the book and no text of it.
+func markdownDocuments(all []string) []string {
+	for i, l := range all {
+		if ruleLine.MatchString(l) {
+			all = all[i+1:]
+			break
+		}
+		if strings.TrimSpace(l) != "" && !headingMark.MatchString(l) {
+			break
+		}
+	}
+	documents := cut(all, func(l string, _ int) bool { return chapterTitle.MatchString(l) })
+	for i, d := range documents {
+		documents[i] = headingMark.ReplaceAllString(d, "")
+	}
+	return documents
 }
 
 // wikiDocuments takes the text inside <doc> elements, and the lines of those that do not end.
@@ -150,7 +170,7 @@ func wikiDocuments(all []string) (documents []string, unclosed []int) {
 	return documents, unclosed
 }
 
-// cut starts a new document at every line that begins one; begins is given the size of the document so far. Marks of two formats are no text.
+// cut starts a new document at every line that begins one; begins is given the size of the document so far.
 func cut(all []string, begins func(line string, size int) bool) []string {
 	var documents, current []string
 	size := 0
@@ -160,7 +180,7 @@ func cut(all []string, begins func(line string, size int) bool) []string {
 			current, size = nil, 0
 		}
 		if strings.TrimSpace(l) != endOfText {
-			current = append(current, strings.TrimLeft(l, "# "))
+			current = append(current, strings.TrimSpace(l))
 			size += len(l)
 		}
 	}

@@ -24,6 +24,8 @@ func TestCorpusFormats(t *testing.T) {
 		{"WikiText", "wiki.train.tokens", " \n = First = \n \n text , one \n = = Part = = \n more \n = Second = \n two \n",
 			[]string{" = First = \n text , one \n = = Part = = \n more ", " = Second = \n two "}},
 		{"Markdown", "book.md", "# Title\n## Chapter 1\nIt was.\n\n#### not a chapter\n### Chapter 2\nIt ended. # 1\n", []string{"Title", "Chapter 1\nIt was.\nnot a chapter", "Chapter 2\nIt ended. # 1"}},
+		{"book", "book.md", "# Title: A Book\n\n## Author: Somebody\n-------\n\n##  Chapter 1 \r\n\r\nIt was.\n\n-----\nIt still was.\n", []string{"Chapter 1\nIt was.\n-----\nIt still was."}},
+		{"a number sign is no heading", "a.txt", "#1 of 2\n# 2 of 2", []string{"#1 of 2\n# 2 of 2"}},
 		{"plain, short", "a.txt", "one\n\ntwo\n", []string{"one\ntwo"}},
 		{"plain, cut at an empty line", "a.raw", long + "\n\nnext\n\nlast", []string{long, "next\nlast"}},
 		{"plain, no empty line", "a.raw", long + "\n" + long, []string{long + "\n" + long}},

@@ -8,11 +8,17 @@ import (
 // BadRow is a row that cannot be used.
 type BadRow struct {
 	File   string
-	Line   int // from 1
+	Line   int // from 1; 0 if the file cannot be read at all, which the reason names
 	Reason string
 }
 
-func (b BadRow) String() string { return fmt.Sprintf("%s:%d: %s", b.File, b.Line, b.Reason) }
+// String is the row as file:line: reason, which editors and terminals can jump to.
+func (b BadRow) String() string {
+	if b.Line == 0 {
+		return b.Reason
+	}
+	return fmt.Sprintf("%s:%d: %s", b.File, b.Line, b.Reason)
+}
 
 // MalformedError refuses a file because of its bad rows.
 type MalformedError struct{ Rows []BadRow }
