@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// corpusEndings are the files that a folder of pre-training text is made of, without .gz.
-var corpusEndings = []string{".txt", ".md", ".raw", ".tokens"}
+// corpusEndings are the files that a folder of pre-training text is made of, without .gz; .part is the beginning of a longer text.
+var corpusEndings = []string{".txt", ".md", ".raw", ".tokens", ".part"}
 
 // ReadCorpus reads a file, or every text file below a folder in order of path, into documents. It knows the output of wikiextractor (<doc> elements), text with
 // <|endoftext|> between documents, WikiText's headings and Markdown books (a document per chapter); other text is cut into documents of about

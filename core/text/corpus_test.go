@@ -56,7 +56,7 @@ func trimmed(documents []string) []string {
 }
 
 func TestCorpusFolder(t *testing.T) {
-	dir := files{"b/2.txt.gz": "two", "a/1.md": "# one", "c.tokens": "three", "a/notes.pdf": "no", "a/data.json": "no", "z.raw": "\n\n"}.write(t)
+	dir := files{"b/2.txt.gz": "two", "a/1.md": "# one", "c.tokens.part.gz": "three", "a/notes.pdf": "no", "a/data.json": "no", "z.raw": "\n\n"}.write(t)
 	got, err := ReadCorpus(dir, ReadOptions{})
 	require.NoError(t, err)
 	require.Equal(t, []string{"one", "two", "three"}, got.Documents)
@@ -107,7 +107,7 @@ func TestCorpusLimit(t *testing.T) {
 func TestUnreadableCorpora(t *testing.T) {
 	dir := files{"empty/a.txt": " \n\n", "other/a.pdf": "x", "closed/a.txt": "<doc id=\"1\">\n</doc>\n"}.write(t)
 	for name, want := range map[string]string{
-		"missing": "does not exist", "missing.txt": "does not exist", "empty": "holds no documents", "closed": "holds no documents", "other": "holds no text files (.txt, .md, .raw, .tokens, plain or .gz)",
+		"missing": "does not exist", "missing.txt": "does not exist", "empty": "holds no documents", "closed": "holds no documents", "other": "holds no text files (.txt, .md, .raw, .tokens, .part, plain or .gz)",
 	} {
 		_, err := ReadCorpus(filepath.Join(dir, name), ReadOptions{})
 		require.ErrorContains(t, err, "pre-training text: ", name)

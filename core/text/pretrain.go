@@ -104,7 +104,11 @@ func tokenizeAll(ctx context.Context, tok Tokenizer, documents []string, progres
 
 // pack joins documents and cuts them to whole rows.
 func (p *Pretraining) pack(documents [][]int32) []int32 {
-	var all []int32
+	size := len(documents)
+	for _, d := range documents {
+		size += len(d)
+	}
+	all := make([]int32, 0, size)
 	for i, d := range documents {
 		if i > 0 {
 			all = append(all, p.special.SEP)
@@ -112,7 +116,7 @@ func (p *Pretraining) pack(documents [][]int32) []int32 {
 		all = append(all, d...)
 	}
 	width := p.o.Seq - 2
-	return slices.Clip(all[:len(all)/width*width])
+	return all[:len(all)/width*width]
 }
 
 // Rows is the number of training rows; Tokens counts theirs, special ones included.

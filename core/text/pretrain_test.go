@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -222,4 +223,20 @@ func TestPretrainingRefuses(t *testing.T) {
 	}
 	_, err := NewPretraining(t.Context(), numbered(t, 6), long, good)
 	require.NoError(t, err)
+}
+
+func TestPretrainingReportsProgress(t *testing.T) {
+	var calls, last atomic.Int64
+	o := PretrainOptions{Seq: 16, Batch: 3, Progress: func(done, all int) {
+		calls.Add(1)
+		if all != 50 {
+			t.Errorf("%d documents, not 50", all)
+		}
+		if done == all {
+			last.Add(1)
+		}
+	}}
+	distinctWords(t, 50, 20, o)
+	require.EqualValues(t, 50, calls.Load())
+	require.EqualValues(t, 1, last.Load())
 }

@@ -1,11 +1,8 @@
 package text
 
 import (
-	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,24 +12,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 )
-
-// write puts text into dir, packed if the name says so, and returns its path.
-func write(t testing.TB, dir, name, content string) string {
-	t.Helper()
-	path := filepath.Join(dir, filepath.FromSlash(name))
-	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
-	b := []byte(content)
-	if strings.HasSuffix(name, ".gz") {
-		var packed bytes.Buffer
-		z := gzip.NewWriter(&packed)
-		_, err := z.Write(b)
-		require.NoError(t, err)
-		require.NoError(t, z.Close())
-		b = packed.Bytes()
-	}
-	require.NoError(t, os.WriteFile(path, b, 0o600))
-	return path
-}
 
 // goldenFile is the tokenizer.json of one golden tokenizer.
 func goldenFile(t testing.TB, name string) tokenizerJSON {
@@ -72,21 +51,18 @@ func TestLoadTokenizerForms(t *testing.T) {
 	require.NoError(t, err)
 	for _, c := range []struct {
 		golden string
-		files  map[string]string
+		files  files
 		load   string
 	}{
-		{"wordpiece uncased", map[string]string{"vocab.txt": vocabTxt(t, wordpiece)}, ""},
-		{"wordpiece uncased", map[string]string{"vocab.txt.gz": vocabTxt(t, wordpiece)}, ""},
-		{"wordpiece uncased", map[string]string{"vocab.txt": strings.ReplaceAll(vocabTxt(t, wordpiece), "\n", "\r\n")}, "vocab.txt"},
-		{"wordpiece uncased", map[string]string{"vocab.txt.gz": vocabTxt(t, wordpiece)}, "vocab.txt.gz"},
-		{"bpe", map[string]string{"vocab.json": string(vocabJSON), "merges.txt": mergesTxt(bpe)}, ""},
-		{"bpe", map[string]string{"encoder.json.gz": string(vocabJSON), "vocab.bpe.gz": mergesTxt(bpe)}, ""},
-		{"bpe", map[string]string{"encoder.json": string(vocabJSON), "merges.txt.gz": mergesTxt(bpe)}, "encoder.json"},
+		{"wordpiece uncased", files{"vocab.txt": vocabTxt(t, wordpiece)}, ""},
+		{"wordpiece uncased", files{"vocab.txt.gz": vocabTxt(t, wordpiece)}, ""},
+		{"wordpiece uncased", files{"vocab.txt": strings.ReplaceAll(vocabTxt(t, wordpiece), "\n", "\r\n")}, "vocab.txt"},
+		{"wordpiece uncased", files{"vocab.txt.gz": vocabTxt(t, wordpiece)}, "vocab.txt.gz"},
+		{"bpe", files{"vocab.json": string(vocabJSON), "merges.txt": mergesTxt(bpe)}, ""},
+		{"bpe", files{"encoder.json.gz": string(vocabJSON), "vocab.bpe.gz": mergesTxt(bpe)}, ""},
+		{"bpe", files{"encoder.json": string(vocabJSON), "merges.txt.gz": mergesTxt(bpe)}, "encoder.json"},
 	} {
-		dir := t.TempDir()
-		for name, content := range c.files {
-			write(t, dir, name, content)
-		}
+		dir := c.files.write(t)
 		tok, err := LoadTokenizer(filepath.Join(dir, c.load))
 		require.NoError(t, err)
 		for _, golden := range g.Tokenizers {
@@ -130,8 +106,7 @@ func TestLoadTokenizerRefuses(t *testing.T) {
 		{"vocab.json", `[]`, "cannot unmarshal array"},
 		{"other.bin", ``, "holds none of tokenizer.json, vocab.txt, vocab.json, encoder.json"},
 	} {
-		dir := t.TempDir()
-		write(t, dir, c.name, c.content)
+		dir := files{c.name: c.content}.write(t)
 		_, err := LoadTokenizer(dir)
 		require.ErrorContains(t, err, c.want)
 		require.ErrorContains(t, err, dir, "the error names the file")
