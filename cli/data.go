@@ -55,7 +55,7 @@ func (a *app) dataReport(check bool) error {
 			continue
 		}
 		for _, row := range f.Bad {
-			if _, err := fmt.Fprintf(a.out, "  %s:%d: %s\n", row.File, row.Line, row.Reason); err != nil {
+			if _, err := fmt.Fprintf(a.out, "  %s\n", row); err != nil {
 				return err
 			}
 		}

@@ -31,7 +31,8 @@ type service struct {
 	latest *run.Snapshot
 }
 
-type trialRef struct {
+// TrialRef names a trial in a call; it is exported because net/rpc wants it so.
+type TrialRef struct {
 	Run   string
 	Trial int
 }
@@ -51,12 +52,12 @@ func (s *service) Do(c run.Command, out *run.Reply) (err error) {
 	return err
 }
 
-func (s *service) Inspect(at trialRef, out *run.Inspection) (err error) {
+func (s *service) Inspect(at TrialRef, out *run.Inspection) (err error) {
 	*out, err = s.viewer.Inspect(s.ctx, at.Run, at.Trial)
 	return err
 }
 
-func (s *service) Points(at trialRef, out *[]run.Point) (err error) {
+func (s *service) Points(at TrialRef, out *[]run.Point) (err error) {
 	*out, err = s.viewer.Points(s.ctx, at.Run, at.Trial)
 	return err
 }
@@ -175,12 +176,12 @@ func (r *remote) Do(ctx context.Context, c run.Command) (reply run.Reply, err er
 }
 
 func (r *remote) Inspect(ctx context.Context, id string, trial int) (in run.Inspection, err error) {
-	err = r.call(ctx, "Inspect", trialRef{id, trial}, &in)
+	err = r.call(ctx, "Inspect", TrialRef{id, trial}, &in)
 	return in, err
 }
 
 func (r *remote) Points(ctx context.Context, id string, trial int) (p []run.Point, err error) {
-	err = r.call(ctx, "Points", trialRef{id, trial}, &p)
+	err = r.call(ctx, "Points", TrialRef{id, trial}, &p)
 	return p, err
 }
 

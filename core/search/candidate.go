@@ -18,6 +18,7 @@ import (
 	"flexi/core/model/safetensors"
 	"flexi/core/model/train"
 	"flexi/core/run"
+	"flexi/core/text"
 )
 
 // candidateState is where the training of a candidate stands; with the tensors of its checkpoint it is everything needed to go on.
@@ -50,7 +51,6 @@ type candidate struct {
 
 	meter     meter
 	saved     time.Time
-	lastLoss  float64
 	pretrain  *train.Trainer
 	tuning    *finetune.Tuning
 	net       *model.Net
@@ -60,7 +60,7 @@ type candidate struct {
 
 // train runs the candidate to its score, or to a pause.
 func (c *candidate) train(ctx context.Context, source *parent) (run.Result, error) {
-	defer c.release()
+	defer c.closePhase()
 	if err := c.begin(source); err != nil {
 		return run.Result{}, err
 	}
@@ -75,7 +75,7 @@ func (c *candidate) train(ctx context.Context, source *parent) (run.Result, erro
 			return run.Result{}, err
 		}
 	}
-	score := c.data.average(c.cfg, c.state.Primary)
+	score := text.Average(c.state.Primary)
 	if math.IsNaN(score) || math.IsInf(score, 0) {
 		return run.Result{}, fmt.Errorf("the score is not finite: %v", c.state.Primary)
 	}
@@ -221,6 +221,9 @@ func (c *candidate) validate(ctx context.Context) error {
 		sum += loss
 	}
 	mean := sum / float64(len(batches))
+	if math.IsNaN(mean) || math.IsInf(mean, 0) {
+		return fmt.Errorf("the validation loss of pre-training is not finite after %d steps", c.state.Pretrain)
+	}
 	c.state.Scores["validation loss"] = mean
 	c.worker.Points(run.Point{Series: "validation loss", Step: c.state.Pretrain, Value: mean})
 	return nil
@@ -319,7 +322,6 @@ func (c *candidate) boundary(ctx context.Context, phase string) error {
 
 func (c *candidate) progress(phase string, loss float64, tokens int) {
 	c.stepsDone++
-	c.lastLoss = loss
 	c.worker.Progress(run.Progress{Phase: phase, Step: c.stepsDone, Steps: c.steps, Loss: loss, TokensPerSecond: c.meter.add(tokens)})
 }
 
@@ -337,8 +339,6 @@ func (c *candidate) closePhase() {
 		c.net = nil
 	}
 }
-
-func (c *candidate) release() { c.closePhase() }
 
 // Prefixes of tensors in checkpoint and weight files; a task's weights are under its name and a colon.
 const (

@@ -114,9 +114,11 @@ func Presets() map[string]Config {
 
 	demo := quick
 	demo.Preset, demo.Space = "demo", "demo"
-	demo.Data = DataConfig{Tasks: nil}
-	demo.Pretrain.Steps, demo.Pretrain.Seq, demo.Pretrain.LR = 300, 32, 2e-3
-	demo.Finetune.Epochs, demo.Finetune.Limit, demo.Finetune.LR = 3, 2000, 1e-3
+	demo.Data = DataConfig{}
+	demo.Pretrain.Steps, demo.Pretrain.Seq, demo.Pretrain.LR = 1000, 32, 3e-3
+	demo.Finetune.Epochs, demo.Finetune.Limit, demo.Finetune.LR = 8, 0, 1e-3
+	// In models this small the unnormalised transforms drown the rest of the residual stream, and nothing is learned behind them.
+	demo.Ortho = true
 	demo.Candidates, demo.Initial = 10, 4
 
 	paper := std
@@ -192,7 +194,8 @@ func (c Config) Validate() error {
 	check(c.Transfer.Mode.Valid(), "transfer.mode: %q, must be one of %v", c.Transfer.Mode, model.TransferModes())
 	check(c.Transfer.Threshold > 0 && c.Transfer.Threshold <= 1, "transfer.threshold: %v, must be over 0 and at most 1", c.Transfer.Threshold)
 	check(c.Transfer.PretrainShare >= 0 && c.Transfer.PretrainShare <= 1, "transfer.pretrain_share: %v, must be from 0 to 1", c.Transfer.PretrainShare)
-	for key, o := range map[string]OptimizerConfig{"pretrain": c.Pretrain.OptimizerConfig, "finetune": c.Finetune.OptimizerConfig} {
+	for i, o := range []OptimizerConfig{c.Pretrain.OptimizerConfig, c.Finetune.OptimizerConfig} {
+		key := []string{"pretrain", "finetune"}[i]
 		check(o.LR > 0, "%s.lr: %v, must be positive", key, o.LR)
 		check(o.Warmup >= 0 && o.Warmup < 1, "%s.warmup: %v, must be from 0 to below 1", key, o.Warmup)
 		check(o.Decay >= 0, "%s.decay: %v, must not be negative", key, o.Decay)

@@ -59,7 +59,7 @@ func LoadData(ctx context.Context, c Config, seed uint64, report func(string)) (
 }
 
 // heldOutShare is the share of the documents held out of pre-training.
-const heldOutShare = 0.02
+const heldOutShare = 0.05
 
 func readData(ctx context.Context, c Config, seed uint64, report func(string)) (text.Tokenizer, text.Corpus, []text.Task, error) {
 	if c.Data.Dir == "" {
@@ -112,12 +112,4 @@ func (d DataConfig) glue() string {
 		return d.Dir
 	}
 	return dir
-}
-
-// average is the score of a candidate from its tasks' scores.
-func (d *Data) average(c Config, primary map[string]float64) float64 {
-	if c.PaperMean {
-		return text.Average(primary)
-	}
-	return text.Average(primary)
 }
