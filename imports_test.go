@@ -16,7 +16,8 @@ var importRules = []struct {
 	{"./core/text/...", []string{"flexi/core/run", "flexi/core/search", "flexi/core/finetune", "flexi/core/model", "flexi/core/device", "flexi/db", "flexi/tui", "flexi/cli"}, "text is used by searches and by nothing below them"},
 	{"./core/device/...", []string{"flexi/core/run", "flexi/core/search", "flexi/core/finetune", "flexi/core/model", "flexi/core/text", "flexi/db", "flexi/tui", "flexi/cli", "gorgonia.org/gorgonia"}, "kernels know nothing of models"},
 	{"./core/model/...", []string{"flexi/core/run", "flexi/core/search", "flexi/core/finetune", "flexi/core/text", "flexi/db", "flexi/tui", "flexi/cli"}, "models know devices and nothing else of ours"},
-	{"./core/search/...", []string{"flexi/db", "flexi/tui", "flexi/cli", "flexi/core/finetune"}, "a search is stored and shown by others"},
+	{"./core/search/...", []string{"flexi/db", "flexi/tui", "flexi/cli"}, "a search is stored and shown by others"},
+	{"./core/finetune/...", []string{"flexi/core/search", "flexi/db", "flexi/tui", "flexi/cli"}, "a search scores candidates by fine-tuning them, not the other way round"},
 	{"./db/...", []string{"flexi/core/search", "flexi/core/finetune", "flexi/core/model", "flexi/core/text", "flexi/core/device", "flexi/tui", "flexi/cli"}, "the store keeps core/run's types and interprets nothing"},
 	{"./tui/...", []string{"flexi/core/search", "flexi/core/finetune", "flexi/core/model", "flexi/core/text", "flexi/core/device", "flexi/db", "flexi/cli"}, "screens draw snapshots of core/run"},
 }
