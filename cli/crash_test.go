@@ -99,17 +99,29 @@ func killAfter(t *testing.T, cmd *exec.Cmd, pattern string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	seen := make(chan struct{})
-	w := &watcher{pattern: regexp.MustCompile(pattern), seen: seen}
+	w := &watcher{pattern: regexp.MustCompile(pattern), seen: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = w, w
 	require.NoError(t, cmd.Start())
 	select {
-	case <-seen:
+	case <-w.seen:
 	case <-ctx.Done():
 		t.Errorf("%v never printed %q:\n%s", cmd.Args, pattern, w.text.String())
 	}
 	require.NoError(t, cmd.Process.Signal(syscall.SIGKILL))
 	_ = cmd.Wait() // it was killed
+}
+
+// startSearch starts a search that would take hours and returns once it has proposed its first candidate.
+func startSearch(t *testing.T, dir string) (*exec.Cmd, *watcher) {
+	t.Helper()
+	long := strings.Replace(crashConfig, "steps: 30", "steps: 10000000", 1)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "long.yaml"), []byte(long), 0o600))
+	cmd := flexiCommand(t, dir, "search", "--config", "long.yaml", "--workspace", "ws", "--workers", "1", "--plain")
+	w := &watcher{pattern: regexp.MustCompile(`pick #0`), seen: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = w, w
+	require.NoError(t, cmd.Start())
+	<-w.seen
+	return cmd, w
 }
 
 type watcher struct {
@@ -131,12 +143,7 @@ func (w *watcher) Write(p []byte) (int, error) {
 // TestInterruptPauses sends SIGINT: the search saves a checkpoint, says how to go on, and exits with 130.
 func TestInterruptPauses(t *testing.T) {
 	dir := crashDir(t)
-	cmd := flexiCommand(t, dir, "search", "--config", "tiny.yaml", "--workspace", "ws", "--workers", "1", "--plain")
-	seen := make(chan struct{})
-	w := &watcher{pattern: regexp.MustCompile(`pick #0`), seen: seen}
-	cmd.Stdout, cmd.Stderr = w, w
-	require.NoError(t, cmd.Start())
-	<-seen
+	cmd, w := startSearch(t, dir)
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	var exit *exec.ExitError
 	require.ErrorAs(t, cmd.Wait(), &exit)
@@ -149,12 +156,7 @@ func TestInterruptPauses(t *testing.T) {
 // TestPauseFromAnotherProcess commands a running search through the workspace's socket.
 func TestPauseFromAnotherProcess(t *testing.T) {
 	dir := crashDir(t)
-	cmd := flexiCommand(t, dir, "search", "--config", "tiny.yaml", "--workspace", "ws", "--workers", "1", "--plain")
-	seen := make(chan struct{})
-	w := &watcher{pattern: regexp.MustCompile(`pick #0`), seen: seen}
-	cmd.Stdout, cmd.Stderr = w, w
-	require.NoError(t, cmd.Start())
-	<-seen
+	cmd, w := startSearch(t, dir)
 	out, err := flexiCommand(t, dir, "status", "--workspace", "ws").CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Contains(t, string(out), "running")

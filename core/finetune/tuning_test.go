@@ -36,12 +36,12 @@ func tuning(t *testing.T, task int, limit int, o Options) (*Tuning, *model.Net) 
 }
 
 func options(epochs int) Options {
-	return Options{Epochs: epochs, Optimizer: train.Optimizer{LR: 5e-3, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Clip: 1}, Warmup: 0.1, Seed: 3}
+	return Options{Epochs: epochs, Optimizer: train.Optimizer{LR: 2e-3, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Clip: 1}, Warmup: 0.1, Seed: 3}
 }
 
-func TestTuningLearnsGrammar(t *testing.T) {
-	tu, _ := tuning(t, 0, 1000, options(6))
-	require.Equal(t, 6*63, tu.Steps())
+func TestTuningLearnsMood(t *testing.T) {
+	tu, _ := tuning(t, 1, 2000, options(6))
+	require.Equal(t, 6*125, tu.Steps())
 	var epochs []Epoch
 	for !tu.Done() {
 		_, tokens, end, err := tu.Step(context.Background())
@@ -61,7 +61,7 @@ func TestTuningLearnsGrammar(t *testing.T) {
 	s := tu.State()
 	require.Equal(t, best.Number, s.BestEpoch)
 	require.Equal(t, best.Primary, s.Best)
-	require.Greater(t, s.Best, 15.0, "the order of words is learned from scratch")
+	require.Greater(t, s.Best, 70.0, "which words are good is learned from scratch; guessing gives 50")
 }
 
 func TestRegressionAndPairs(t *testing.T) {
