@@ -57,8 +57,9 @@ func (s *service) Inspect(at TrialRef, out *run.Inspection) (err error) {
 	return err
 }
 
-func (s *service) Points(at TrialRef, out *[]run.Point) (err error) {
-	*out, err = s.viewer.Points(s.ctx, at.Run, at.Trial)
+func (s *service) Points(at TrialRef, out *[]run.Point) error {
+	points, err := s.viewer.Points(s.ctx, at.Run, at.Trial)
+	*out = append([]run.Point{}, points...) // JSON-RPC takes null for a missing result
 	return err
 }
 
