@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"flexi/core/device"
@@ -27,7 +28,7 @@ func NewKind(deviceName string) (*Kind, error) {
 	if deviceName != "auto" && deviceName != "cpu" {
 		return nil, fmt.Errorf("device %q: this build trains on the CPU (auto or cpu)", deviceName)
 	}
-	d, err := cpu.New(1)
+	d, err := cpu.New(runtime.NumCPU())
 	if err != nil {
 		return nil, fmt.Errorf("device: %w", err)
 	}

@@ -35,10 +35,11 @@ type Result struct {
 func Replay(ctx context.Context, t *Table, policy string, queries, seeds int, target float64) (Result, error) {
 	r := Result{Policy: policy, Seeds: seeds, Best: map[int][3]float64{}}
 	queries = min(queries, len(t.Scores))
+	lib := t.library()
 	var toOptimum, toTarget, seconds []float64
 	for seed := 1; seed <= seeds; seed++ {
 		start := time.Now()
-		curve, err := replayOne(ctx, t, policy, queries, uint64(seed))
+		curve, err := replayOne(ctx, t, lib, policy, queries, uint64(seed))
 		if err != nil {
 			return r, fmt.Errorf("policy %s, seed %d: %w", policy, seed, err)
 		}
@@ -73,15 +74,15 @@ func Replay(ctx context.Context, t *Table, policy string, queries, seeds int, ta
 
 // library presents the table to a policy as it sees a design space.
 func (t *Table) library() *search.Library {
-	l := &search.Library{Hashes: t.IDs, Embeddings: t.Encodings, Index: make(map[string]int, len(t.IDs))}
+	l := &search.Library{Hashes: t.IDs, Embeddings: components(t.Encodings), Index: make(map[string]int, len(t.IDs))}
 	for i, id := range t.IDs {
 		l.Index[id] = i
 	}
 	return l
 }
 
-func replayOne(ctx context.Context, t *Table, policy string, queries int, seed uint64) ([]float64, error) {
-	p, err := search.NewPolicy(policy, t.library(), search.PolicyOptions{Seed: seed, Patience: -1})
+func replayOne(ctx context.Context, t *Table, lib *search.Library, policy string, queries int, seed uint64) ([]float64, error) {
+	p, err := search.NewPolicy(policy, lib, search.PolicyOptions{Seed: seed, Patience: -1})
 	if err != nil {
 		return nil, err
 	}
