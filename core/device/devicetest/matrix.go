@@ -16,7 +16,9 @@ type matrix struct {
 	scale float64
 }
 
-func zeros(rows, cols int) matrix { return matrix{rows: rows, cols: cols, x: make([]float64, rows*cols)} }
+func zeros(rows, cols int) matrix {
+	return matrix{rows: rows, cols: cols, x: make([]float64, rows*cols)}
+}
 
 // zerosLike is a zero matrix of m's shape.
 func zerosLike(m matrix) matrix { return zeros(m.rows, m.cols) }

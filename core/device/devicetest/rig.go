@@ -84,7 +84,12 @@ func (r *rig) blank(rows, cols int) device.Mat {
 // fill gives a view values.
 func (r *rig) fill(to device.Mat, m matrix) device.Mat {
 	b := r.of(to.T.Mem)
-	visit(to, func(i, at int) { b.image[at] = float32(m.x[i]) })
+	eachRow(to, func(i, at int) {
+		line := b.image[at:][:m.cols]
+		for j, v := range m.row(i) {
+			line[j] = float32(v)
+		}
+	})
 	r.d.UploadF32(b.all, b.image)
 	return to
 }
@@ -92,16 +97,19 @@ func (r *rig) fill(to device.Mat, m matrix) device.Mat {
 // writable lets kernels change a view.
 func (r *rig) writable(m device.Mat) device.Mat {
 	b := r.of(m.T.Mem)
-	visit(m, func(_, at int) { b.written[at] = true })
+	eachRow(m, func(_, at int) {
+		line := b.written[at:][:m.Cols]
+		for j := range line {
+			line[j] = true
+		}
+	})
 	return m
 }
 
-// visit calls f with the index of every element in a dense matrix and in the memory of the view.
-func visit(m device.Mat, f func(i, at int)) {
+// eachRow calls f with every row and where it starts in the memory of the view.
+func eachRow(m device.Mat, f func(i, at int)) {
 	for i := range m.Rows {
-		for j := range m.Cols {
-			f(i*m.Cols+j, m.T.Off+i*m.Stride+j)
-		}
+		f(i, m.T.Off+i*m.Stride)
 	}
 }
 
@@ -139,7 +147,7 @@ func (r *rig) read(m device.Mat) []float32 {
 	now := make([]float32, len(b.image))
 	r.d.DownloadF32(now, b.all)
 	values := make([]float32, m.Rows*m.Cols)
-	visit(m, func(i, at int) { values[i] = now[at] })
+	eachRow(m, func(i, at int) { copy(values[i*m.Cols:][:m.Cols], now[at:]) })
 	return values
 }
 
