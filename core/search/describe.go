@@ -117,8 +117,12 @@ func inspection(a model.Arch, vocab int) (run.Inspection, error) {
 	return run.Inspection{
 		Hash: Hash(a), Title: a.Title(), Arch: dictionary, Layers: layerRows(a, vocab), Params: count.Encoder(), Graph: GraphLines(a),
 		Parts: []run.Part{
-			{Name: "embedding", Params: count.Embedding}, {Name: "operations", Params: operations}, {Name: "feed-forward", Params: stacks},
-			{Name: "projections", Params: projections}, {Name: "pooler", Params: count.Pooler}, {Name: "masked-language head", Params: count.MLMHead},
+			{Name: "embedding", Params: count.Embedding},
+			{Name: "operations", Params: operations},
+			{Name: "feed-forward", Params: stacks},
+			{Name: "projections", Params: projections},
+			{Name: "pooler", Params: count.Pooler},
+			{Name: "masked-language head", Params: count.MLMHead},
 		},
 	}, nil
 }

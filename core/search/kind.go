@@ -62,7 +62,6 @@ type job struct {
 	data   *Data
 
 	proposer proposer // made by the first Next
-	view     *run.Surrogate
 
 	mu      sync.Mutex
 	weights map[int]string // weight files of finished trials

@@ -58,27 +58,37 @@ func binaryOp(op func(a, b *gorgonia.Node) (*gorgonia.Node, error)) func(...*gor
 func (b *batchGraph) add(x, y *gorgonia.Node) *gorgonia.Node {
 	return b.apply(binaryOp(gorgonia.Add), x, y)
 }
+
 func (b *batchGraph) sub(x, y *gorgonia.Node) *gorgonia.Node {
 	return b.apply(binaryOp(gorgonia.Sub), x, y)
 }
+
 func (b *batchGraph) times(x, y *gorgonia.Node) *gorgonia.Node {
 	return b.apply(binaryOp(gorgonia.HadamardProd), x, y)
 }
+
 func (b *batchGraph) div(x, y *gorgonia.Node) *gorgonia.Node {
 	return b.apply(binaryOp(gorgonia.HadamardDiv), x, y)
 }
+
 func (b *batchGraph) matmul(x, y *gorgonia.Node) *gorgonia.Node {
 	return b.apply(binaryOp(gorgonia.Mul), x, y)
 }
+
 func (b *batchGraph) square(x *gorgonia.Node) *gorgonia.Node {
 	return b.apply(unaryOp(gorgonia.Square), x)
 }
+
 func (b *batchGraph) sqrt(x *gorgonia.Node) *gorgonia.Node { return b.apply(unaryOp(gorgonia.Sqrt), x) }
-func (b *batchGraph) exp(x *gorgonia.Node) *gorgonia.Node  { return b.apply(unaryOp(gorgonia.Exp), x) }
-func (b *batchGraph) log(x *gorgonia.Node) *gorgonia.Node  { return b.apply(unaryOp(gorgonia.Log), x) }
+
+func (b *batchGraph) exp(x *gorgonia.Node) *gorgonia.Node { return b.apply(unaryOp(gorgonia.Exp), x) }
+
+func (b *batchGraph) log(x *gorgonia.Node) *gorgonia.Node { return b.apply(unaryOp(gorgonia.Log), x) }
+
 func (b *batchGraph) sigmoid(x *gorgonia.Node) *gorgonia.Node {
 	return b.apply(unaryOp(gorgonia.Sigmoid), x)
 }
+
 func (b *batchGraph) softplus(x *gorgonia.Node) *gorgonia.Node {
 	return b.apply(unaryOp(gorgonia.Softplus), x)
 }
@@ -87,6 +97,7 @@ func (b *batchGraph) softplus(x *gorgonia.Node) *gorgonia.Node {
 func (b *batchGraph) scale(c float64, x *gorgonia.Node) *gorgonia.Node {
 	return b.times(x, b.constant(c))
 }
+
 func (b *batchGraph) shift(x *gorgonia.Node, c float64) *gorgonia.Node {
 	return b.add(x, b.constant(c))
 }

@@ -21,8 +21,10 @@ func TestCorpusFormats(t *testing.T) {
 	}{
 		{"wikiextractor", "wiki.txt", "\ufeff" + wikiArticle + "between\n<doc id=\"2\">\n\n</doc>\n<doc id=\"3\">\nC\n</doc>", []string{"A\nFirst line.\nSecond line.", "C"}},
 		{"end of text", "stories.txt", "One.\nStill one.\n<|endoftext|>\n\n  <|endoftext|>  \nTwo.", []string{"One.\nStill one.", "Two."}},
-		{"WikiText", "wiki.train.tokens", " \n = First = \n \n text , one \n = = Part = = \n more \n = Second = \n two \n",
-			[]string{" = First = \n text , one \n = = Part = = \n more ", " = Second = \n two "}},
+		{
+			"WikiText", "wiki.train.tokens", " \n = First = \n \n text , one \n = = Part = = \n more \n = Second = \n two \n",
+			[]string{" = First = \n text , one \n = = Part = = \n more ", " = Second = \n two "},
+		},
 		{"Markdown", "book.md", "# Title\n## Chapter 1\nIt was.\n\n#### not a chapter\n### Chapter 2\nIt ended. # 1\n", []string{"Title", "Chapter 1\nIt was.\nnot a chapter", "Chapter 2\nIt ended. # 1"}},
 		{"book", "book.md", "# Title: A Book\n\n## Author: Somebody\n-------\n\n##  Chapter 1 \r\n\r\nIt was.\n\n-----\nIt still was.\n", []string{"Chapter 1\nIt was.\n-----\nIt still was."}},
 		{"a number sign is no heading", "a.txt", "#1 of 2\n# 2 of 2", []string{"#1 of 2\n# 2 of 2"}},

@@ -28,8 +28,10 @@ var (
 	phraseShape = `D\d(?:A )?N\d`
 	clauseShape = regexp.MustCompile(`^(?:` + phraseShape + `P ){0,2}` + phraseShape + `(?:V(\d)` + phraseShape + `(?:R )?|C(\d)(?:X )?(?:B )?A )$`)
 	phrases     = regexp.MustCompile(`D(\d)(?:A )?N(\d)`)
-	letters     = map[string]string{"determiner": "D", "copula": "C", "preposition": "P", "booster": "B", "negator": "X", "stop": "S", "joiner": "K",
-		"adjective": "A", "adverb": "R", "verb": "V", "noun": "N"}
+	letters     = map[string]string{
+		"determiner": "D", "copula": "C", "preposition": "P", "booster": "B", "negator": "X", "stop": "S", "joiner": "K",
+		"adjective": "A", "adverb": "R", "verb": "V", "noun": "N",
+	}
 	compiled = map[string]*regexp.Regexp{}
 )
 

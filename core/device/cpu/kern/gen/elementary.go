@@ -264,8 +264,16 @@ func (v *vec) geluGrad() {
 
 // dropout hashes the counters base, base+1, ... as device.Hash does, and keeps elements whose hash is at least the threshold.
 func (v *vec) dropout() {
-	args := []arg{{"dst", "*float32"}, {"src", "*float32"}, {"n", "int"}, {"low", "uint32"}, {"high", "uint32"},
-		{"base", "uint32"}, {"threshold", "uint32"}, {"by", "float32"}}
+	args := []arg{
+		{"dst", "*float32"},
+		{"src", "*float32"},
+		{"n", "int"},
+		{"low", "uint32"},
+		{"high", "uint32"},
+		{"base", "uint32"},
+		{"threshold", "uint32"},
+		{"by", "float32"},
+	}
 	v.function("dropout", "is by·x where the hash of (high, low, base+i) is at least threshold, and 0 elsewhere.", args, nil, func() {
 		v.broadcast("base", 8)
 		v.op("VPADDD", "·laneNumbers(SB)", 8, 8)
