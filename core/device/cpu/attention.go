@@ -33,7 +33,6 @@ type attention struct {
 
 func (d *Device) newAttention(a device.Attention, rel []float32) *attention {
 	t := &attention{Attention: a, d: d, rel: rel, reach: 2*a.Seq - 1, positions: (a.Rel.Rows + 1) / 2}
-	need(a.Seq <= t.positions, "%d positions with a table for %d", a.Seq, t.positions)
 	t.scale = float32(1 / math.Sqrt(float64(a.Dim)))
 	t.invScale = float32(math.Sqrt(float64(a.Dim)))
 	for j := range t.reach {
@@ -78,6 +77,7 @@ func (t *attention) bilinear(i int) dense {
 
 // AttentionForward computes the context of every batch row and head.
 func (d *Device) AttentionForward(a device.Attention) {
+	checkAttention(a)
 	if a.Seq == 0 || a.Batch == 0 {
 		return
 	}
@@ -141,8 +141,11 @@ func (t *attention) scores(b, i, worker int, s, relative, qw []float32) {
 // AttentionBackward computes the gradients of Q, K, V, the table and the bilinear matrices. The last two are summed from one partial result per
 // task, in the order of the tasks.
 func (d *Device) AttentionBackward(g device.AttentionGrad) {
+	checkAttention(g.Attention)
+	checkAttentionGrad(g)
 	if g.Seq == 0 || g.Batch == 0 {
-		d.Zero(g.DRel.T)
+		d.clear(g.DRel)
+		d.clear(g.DW)
 		return
 	}
 	heads, reach := g.Heads(), 2*g.Seq-1

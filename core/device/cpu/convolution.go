@@ -16,6 +16,7 @@ func transposedTaps(w device.Mat, into []float32) []float32 {
 
 // DepthwiseForward is y[b,t,c] = Σ_j W[c,j]·x[b, t+j-K/2, c].
 func (d *Device) DepthwiseForward(p device.Depthwise) {
+	checkDepthwise(p)
 	channels, k := p.W.Rows, p.W.Cols
 	w := transposedTaps(p.W, d.shared(channels*k))
 	d.each(p.Y, func(_, i int, y []float32) {
@@ -31,6 +32,7 @@ func (d *Device) DepthwiseForward(p device.Depthwise) {
 
 // DepthwiseBackward computes the gradients of input and filters; the filters' is summed from one partial result per batch row.
 func (d *Device) DepthwiseBackward(p device.DepthwiseGrad) {
+	checkDepthwiseGrad(p)
 	channels, k := p.W.Rows, p.W.Cols
 	buf := d.shared(channels * k * (1 + p.Batch))
 	w, parts := transposedTaps(p.W, buf[:channels*k]), buf[channels*k:]
@@ -68,6 +70,8 @@ func (d *Device) DepthwiseBackward(p device.DepthwiseGrad) {
 
 // TapsForward is the span-based dynamic convolution behind its kernel logits.
 func (d *Device) TapsForward(p device.Taps) {
+	checkTaps(p)
+	shaped("Y", p.Y, p.V.Rows, p.V.Cols)
 	d.each(p.Y, func(_, i int, y []float32) {
 		b, t := i/p.Seq, i%p.Seq
 		clear(y)
@@ -87,6 +91,7 @@ func (d *Device) TapsForward(p device.Taps) {
 
 // TapsBackward computes the gradients of the logits and of the values.
 func (d *Device) TapsBackward(p device.TapsGrad) {
+	checkTapsGrad(p)
 	center := (p.K - 1) / 2
 	d.each(p.DV, func(worker, i int, dv []float32) {
 		b, t := i/p.Seq, i%p.Seq

@@ -46,6 +46,11 @@ func (d *Device) Copy(z, x device.Mat) {
 	d.each(z, func(_, i int, out []float32) { copy(out, row(x, i)) })
 }
 
+// clear zeroes the elements of a matrix and leaves those between its rows.
+func (d *Device) clear(m device.Mat) {
+	d.each(m, func(_, _ int, z []float32) { clear(z) })
+}
+
 // flatPiece is the task size of kernels over flat memory.
 const flatPiece = 1 << 15
 
@@ -72,7 +77,7 @@ func (d *Device) Gather(y, x device.Mat, rows device.Tensor) {
 func (d *Device) Scatter(y, x device.Mat, rows device.Tensor) {
 	to := rows.I32()
 	need(len(to) >= x.Rows && y.Cols == x.Cols, "scatter of %d rows by %d indices", x.Rows, len(to))
-	d.each(y, func(_, _ int, z []float32) { clear(z) })
+	d.clear(y)
 	d.ranges(y.Cols, sumColumns, func(_, lo, hi int) {
 		for i := range x.Rows {
 			if r := int(to[i]); r >= 0 {
@@ -85,6 +90,7 @@ func (d *Device) Scatter(y, x device.Mat, rows device.Tensor) {
 
 // EmbeddingForward is Y[r] = Token[IDs[r]] + Segment[Segments[r]].
 func (d *Device) EmbeddingForward(e device.Embedding) {
+	checkEmbedding(e)
 	ids := e.IDs.I32()
 	var segments []int32
 	if !e.Segment.Empty() {

@@ -9,6 +9,7 @@ import (
 
 // LayerNormForward is Y = Drop(Gamma ∘ (X - mean)·rstd + Beta), row by row.
 func (d *Device) LayerNormForward(l device.LayerNorm) {
+	checkLayerNorm(l)
 	gamma, beta, means, rstds := l.Gamma.F32(), l.Beta.F32(), l.Mean.F32(), l.RStd.F32()
 	d.each(l.Y, func(_, i int, y []float32) {
 		x := row(l.X, i)
@@ -24,6 +25,7 @@ func (d *Device) LayerNormForward(l device.LayerNorm) {
 
 // LayerNormBackward is the backward pass; parameter gradients are summed over fixed groups of rows, then over groups.
 func (d *Device) LayerNormBackward(l device.LayerNormGrad) {
+	checkLayerNormGrad(l)
 	n, groups := l.X.Cols, (l.X.Rows+sumRows-1)/sumRows
 	parts := d.shared(groups * 2 * n)
 	gamma, means, rstds := l.Gamma.F32(), l.Mean.F32(), l.RStd.F32()

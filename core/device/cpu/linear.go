@@ -10,7 +10,7 @@ func (d *Device) Gemm(g device.Gemm) {
 	if k := inner(g); k > 0 && g.C.Rows > 0 && g.C.Cols > 0 {
 		d.t.Gemm(d.pool, operands(g, k))
 	} else if !g.Accumulate {
-		d.each(g.C, func(_, _ int, z []float32) { clear(z) })
+		d.clear(g.C)
 	}
 }
 
@@ -37,7 +37,7 @@ func operands(g device.Gemm, k int) kern.Gemm {
 
 // LinearForward is Y = Residual + Drop(act(X·Wᵀ + Bias)), with everything behind the product done block by block.
 func (d *Device) LinearForward(l device.Linear) {
-	need(l.X.Cols == l.W.Cols && l.Y.Rows == l.X.Rows && l.Y.Cols == l.W.Rows, "linear map %dx%d by %dx%d into %dx%d", l.X.Rows, l.X.Cols, l.W.Rows, l.W.Cols, l.Y.Rows, l.Y.Cols)
+	checkLinear(l)
 	if l.Y.Rows == 0 {
 		return
 	}
@@ -84,6 +84,7 @@ func (d *Device) drop(p device.Dropout, dst, src []float32, base int) {
 
 // LinearBackward is the backward pass of LinearForward.
 func (d *Device) LinearBackward(l device.LinearGrad) {
+	checkLinearGrad(l)
 	grad := l.DY
 	if l.Act != device.Identity || l.Drop.On() {
 		grad = l.DPre

@@ -8,6 +8,8 @@ import (
 
 // CrossEntropyForward is the mean of -log softmax at the label over labelled rows.
 func (d *Device) CrossEntropyForward(c device.CrossEntropy) {
+	long("Labels", c.Labels, c.Logits.Rows)
+	long("LogSum", c.LogSum, c.Logits.Rows)
 	labels, logSum := c.Labels.I32(), c.LogSum.F32()
 	d.each(c.Logits, func(_, i int, x []float32) {
 		top := d.t.Max(x)
@@ -26,6 +28,8 @@ func (d *Device) CrossEntropyForward(c device.CrossEntropy) {
 
 // CrossEntropyBackward is DLoss·(softmax - onehot)/count, zero in rows without a label.
 func (d *Device) CrossEntropyBackward(c device.CrossEntropyGrad) {
+	long("Labels", c.Labels, c.Logits.Rows)
+	shaped("DLogits", c.DLogits, c.Logits.Rows, c.Logits.Cols)
 	labels := c.Labels.I32()
 	count := 0
 	for _, label := range labels[:c.Logits.Rows] {
@@ -47,6 +51,8 @@ func (d *Device) CrossEntropyBackward(c device.CrossEntropyGrad) {
 
 // SquaredErrorForward is the mean squared error.
 func (d *Device) SquaredErrorForward(s device.SquaredError) {
+	long("Target", s.Target, s.X.Rows)
+	shaped("X", s.X, s.X.Rows, 1)
 	target := s.Target.F32()
 	var sum float64
 	for i := range s.X.Rows {
@@ -58,6 +64,8 @@ func (d *Device) SquaredErrorForward(s device.SquaredError) {
 
 // SquaredErrorBackward is DLoss·2(X - Target)/n.
 func (d *Device) SquaredErrorBackward(s device.SquaredErrorGrad) {
+	long("Target", s.Target, s.X.Rows)
+	shaped("DX", s.DX, s.X.Rows, 1)
 	target := s.Target.F32()
 	scale := 2 * s.DLoss.F32()[0] / float32(max(s.X.Rows, 1))
 	for i := range s.X.Rows {

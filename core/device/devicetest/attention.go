@@ -34,7 +34,7 @@ func attentionCases() []kernelCase {
 		{"mixed dropout", 3, 29, 7, 29, []device.Score{bil, pos, dot}, []int{0, 0, 0}, drop, false},
 		{"large", 5, 67, 29, 71, []device.Score{dot, bil, pos, bil}, []int{0, 0, 0, 1}, drop, true},
 	}
-	var cases []kernelCase
+	cases := []kernelCase{{"empty batch", func(r *rig) { r.emptyBatch() }, false}}
 	for _, s := range specs {
 		cases = append(cases, kernelCase{s.name, func(r *rig) { r.attention(s) }, s.large})
 	}
@@ -105,4 +105,21 @@ func (r *rig) attentionOperands(s attentionSpec) (attentionReference, device.Att
 		a.W = r.input(ref.w)
 	}
 	return ref, a
+}
+
+// emptyBatch checks that the gradients of the parameters are cleared where there is nothing to add.
+func (r *rig) emptyBatch() {
+	const dim, positions = 3, 5
+	none := func() device.Mat { return r.blank(1, dim).RowsView(0, 0) }
+	shape := device.AttentionShape{Seq: 2, Dim: dim, Scores: []device.Score{device.ScoreBilinear}, Bilinear: []int{0}, Train: true}
+	g := device.AttentionGrad{
+		Attention: device.Attention{
+			AttentionShape: shape, Q: none(), K: none(), V: none(), Out: none(), Rel: r.input(r.normal(2*positions-1, dim)),
+			W: r.input(r.normal(dim, dim)), Lengths: r.vector(r.normal(1, 1)).Slice(0, 0), Saved: r.vectorOutput(1),
+		},
+		DOut: none(), DQ: none(), DK: none(), DV: none(), DRel: r.output(2*positions-1, dim), DW: r.output(dim, dim),
+	}
+	r.d.AttentionForward(g.Attention)
+	r.d.AttentionBackward(g)
+	r.compare(func() []matrix { return []matrix{zeros(2*positions-1, dim), zeros(dim, dim)} }, result{"DRel", g.DRel, 0}, result{"DW", g.DW, 0})
 }

@@ -17,6 +17,54 @@ func checkPanics(t *testing.T, d device.Device) {
 			d.Gemm(device.Gemm{A: r.output(3, 5), B: r.output(5, 2), C: r.output(3, 2), TransA: true})
 		}},
 		{"linear", func(r *rig) { d.LinearForward(device.Linear{X: r.output(3, 5), W: r.output(2, 7), Y: r.output(3, 2)}) }},
+		{"linear residual", func(r *rig) {
+			d.LinearForward(device.Linear{X: r.output(3, 5), W: r.output(2, 5), Residual: r.output(2, 2), Y: r.output(3, 2)})
+		}},
+		{"linear bias", func(r *rig) {
+			d.LinearForward(device.Linear{X: r.output(3, 5), W: r.output(2, 5), Bias: r.vectorOutput(1), Y: r.output(3, 2)})
+		}},
+		{"linear backward", func(r *rig) {
+			d.LinearBackward(device.LinearGrad{
+				X: r.output(3, 5), W: r.output(2, 5), Act: device.GELU, Pre: r.output(3, 1), DY: r.output(3, 2), DPre: r.output(3, 2),
+				DX: r.output(3, 5),
+			})
+		}},
+		{"embedding", func(r *rig) {
+			d.EmbeddingForward(device.Embedding{IDs: r.indices([]int32{0, 1}), Token: r.output(3, 4), Y: r.output(2, 5)})
+		}},
+		{"layernorm", func(r *rig) {
+			d.LayerNormForward(device.LayerNorm{
+				X: r.output(3, 4), Gamma: r.vectorOutput(5), Beta: r.vectorOutput(5), Y: r.output(3, 5), Mean: r.vectorOutput(3),
+				RStd: r.vectorOutput(3),
+			})
+		}},
+		{"attention", func(r *rig) {
+			d.AttentionForward(device.Attention{
+				AttentionShape: device.AttentionShape{Batch: 1, Seq: 3, Dim: 5, Scores: []device.Score{device.ScoreDot}, Bilinear: []int{0}},
+				Q:              r.output(3, 5), V: r.output(3, 5), Out: r.output(3, 5), Rel: r.output(5, 5), Lengths: r.indices([]int32{3}),
+			})
+		}},
+		{"attention positions", func(r *rig) {
+			d.AttentionForward(device.Attention{
+				AttentionShape: device.AttentionShape{Batch: 1, Seq: 3, Dim: 5, Scores: []device.Score{device.ScorePosition}, Bilinear: []int{0}},
+				Q:              r.output(3, 5), V: r.output(3, 5), Out: r.output(3, 5), Rel: r.output(3, 5), Lengths: r.indices([]int32{3}),
+			})
+		}},
+		{"depthwise", func(r *rig) {
+			d.DepthwiseForward(device.Depthwise{Batch: 1, Seq: 3, X: r.output(2, 5), W: r.output(5, 3), Y: r.output(3, 5)})
+		}},
+		{"taps", func(r *rig) {
+			d.TapsForward(device.Taps{
+				Batch: 1, Seq: 3, Heads: 2, Dim: 5, K: 3, Logits: r.output(3, 6), V: r.output(3, 9), Y: r.output(3, 10), Saved: r.output(3, 6),
+			})
+		}},
+		{"cross entropy", func(r *rig) {
+			c := device.CrossEntropy{Logits: r.output(3, 5), Labels: r.indices([]int32{0, 1, 2}), LogSum: r.vectorOutput(3), Loss: r.vectorOutput(1)}
+			d.CrossEntropyBackward(device.CrossEntropyGrad{CrossEntropy: c, DLoss: r.vectorOutput(1), DLogits: r.output(3, 4)})
+		}},
+		{"squared error", func(r *rig) {
+			d.SquaredErrorForward(device.SquaredError{X: r.output(3, 1), Target: r.vectorOutput(2), Loss: r.vectorOutput(1)})
+		}},
 		{"mul", func(r *rig) { d.Mul(r.output(3, 5), r.output(3, 5), r.output(3, 4)) }},
 		{"add", func(r *rig) { d.Add(r.output(3, 5), r.output(2, 5), r.output(3, 5)) }},
 		{"copy", func(r *rig) { d.Copy(r.output(3, 5), r.output(5, 3)) }},
