@@ -77,18 +77,25 @@ func (a *app) verbCommand(v verb) *cobra.Command {
 func (a *app) resumeCommand() *cobra.Command {
 	var workers, candidates int
 	var plain bool
+	var preset, config string
 	cmd := &cobra.Command{
 		Use:   "resume RUN",
 		Short: "Go on with a paused, stopped or lost run",
 		Long:  "Go on with a run in this process, from its last checkpoint. If another process owns the workspace, the run goes on there.",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			c := newCommand(run.Resume, args[0])
+			if err := a.reconfigure(&c, preset, config); err != nil {
+				return err
+			}
+			c.Workers = workers
+			if candidates > 0 {
+				c.Budget = candidates
+			}
 			w, err := a.visit(cmd.Context())
 			if err != nil {
 				return err
 			}
-			c := newCommand(run.Resume, args[0])
-			c.Workers, c.Budget = workers, candidates
 			if _, err := a.do(cmd.Context(), w, c); err != nil {
 				return errors.Join(err, w.close(cmd.Context()))
 			}
@@ -100,8 +107,32 @@ func (a *app) resumeCommand() *cobra.Command {
 	}
 	cmd.Flags().IntVar(&workers, "workers", 0, "change the number of trainings side by side")
 	cmd.Flags().IntVar(&candidates, "candidates", 0, "change how many architectures are trained in all")
+	cmd.Flags().StringVar(&preset, "preset", "", "go on under another preset's configuration")
+	cmd.Flags().StringVar(&config, "config", "", "YAML file with a configuration to go on under")
 	cmd.Flags().BoolVar(&plain, "plain", false, "print lines instead of opening the workbench")
 	return cmd
+}
+
+// reconfigure puts a new configuration into a command, where one was asked for.
+func (a *app) reconfigure(c *run.Command, preset, config string) error {
+	if preset == "" && config == "" {
+		return nil
+	}
+	cfg, err := search.LoadConfig(preset, config)
+	if err != nil {
+		return usageError{err}
+	}
+	if a.data != "" {
+		cfg.Data.Dir = a.data
+	}
+	if cfg, err = cfg.Complete(); err != nil {
+		return usageError{err}
+	}
+	if c.Config, err = json.Marshal(cfg); err != nil {
+		return fmt.Errorf("encode configuration: %w", err)
+	}
+	c.Budget = cfg.Budget()
+	return nil
 }
 
 func (a *app) branchCommand() *cobra.Command {
@@ -115,21 +146,8 @@ func (a *app) branchCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c := newCommand(run.Branch, args[0])
 			c.Trial = trials
-			if config != "" || preset != "" {
-				cfg, err := search.LoadConfig(preset, config)
-				if err != nil {
-					return usageError{err}
-				}
-				if a.data != "" {
-					cfg.Data.Dir = a.data
-				}
-				if cfg, err = cfg.Complete(); err != nil {
-					return usageError{err}
-				}
-				if c.Config, err = json.Marshal(cfg); err != nil {
-					return fmt.Errorf("encode configuration: %w", err)
-				}
-				c.Budget = cfg.Budget()
+			if err := a.reconfigure(&c, preset, config); err != nil {
+				return err
 			}
 			return a.look(cmd, func(w *workspace) error {
 				_, err := a.do(cmd.Context(), w, c)

@@ -99,9 +99,14 @@ func (c *Controller) resume(a *active, cmd Command) Reply {
 	if cmd.Workers > 0 {
 		a.Workers = cmd.Workers
 	}
-	if cmd.Budget > 0 && cmd.Budget != a.Budget {
+	if cmd.Config != nil || cmd.Budget > 0 && cmd.Budget != a.Budget {
+		c.closeJob(a) // it was opened for another budget or configuration
+	}
+	if cmd.Config != nil {
+		a.Config = cmd.Config
+	}
+	if cmd.Budget > 0 {
 		a.Budget = cmd.Budget
-		c.closeJob(a) // it was opened for another budget
 	}
 	c.start(a)
 	return Reply{Text: a.ID + " goes on"}

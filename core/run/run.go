@@ -149,7 +149,7 @@ type Verb string
 // Verbs.
 const (
 	Pause    Verb = "pause"
-	Resume   Verb = "resume"
+	Resume   Verb = "resume" // Config replaces the configuration if set
 	Stop     Verb = "stop"
 	Kill     Verb = "kill"     // stop without a checkpoint
 	Branch   Verb = "branch"   // a new paused run from the first Trial trials of Run (-1: all finished ones); Config replaces the configuration if set
