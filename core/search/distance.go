@@ -119,7 +119,7 @@ func (d *Distances) Len() int { return len(d.profiles) }
 func (d *Distances) Node(i, j int) int { return NodeDistance(d.profiles[i], d.profiles[j]) }
 
 // EdgeMismatch is E(i, j): layers are aligned in order, each with at most one of the other architecture; an aligned pair costs the edges (by the labels
-// of their two ends) that only one of the two has, a layer left alone all its edges; E is the smallest such cost.
+// of their two ends, those of the feed-forward stack in order) that only one of the two has, a layer left alone all its edges; E is the smallest such cost.
 func (d *Distances) EdgeMismatch(i, j int) int { return d.kinds.align(d.layers[i], d.layers[j]) }
 
 // At is the distance of i and j.

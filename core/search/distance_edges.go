@@ -11,7 +11,7 @@ import (
 type layerKinds struct {
 	scheme Scheme
 	number map[string]int32
-	edges  [][]string // sorted, one entry "from>to" per edge
+	edges  [][]string // one entry "from>to" per edge
 	// replace is a square table of the edges that only one of two kinds has; remove is all edges of a kind.
 	replace, remove []int32
 }
@@ -36,7 +36,8 @@ func (k *layerKinds) of(a model.Arch) []int32 {
 	return out
 }
 
-// layerEdges lists the edges of one layer by the labels of their ends. The node before the layer counts as add_norm, also for the first layer.
+// layerEdges lists the edges of one layer by the labels of their ends: those of the parallel heads sorted, as heads have no order, then those of the
+// feed-forward stack in order. The node before the layer counts as add_norm, also for the first layer.
 func layerEdges(l model.Layer, scheme Scheme) []string {
 	g := NewGraph(model.Arch{Layers: []model.Layer{l}}, scheme)
 	g.Labels[0] = normLabel
@@ -44,7 +45,7 @@ func layerEdges(l model.Layer, scheme Scheme) []string {
 	for _, e := range g.Edges[:len(g.Edges)-1] { // the last leads to the output
 		edges = append(edges, g.Labels[e[0]]+">"+g.Labels[e[1]])
 	}
-	slices.Sort(edges)
+	slices.Sort(edges[:2*len(headLabels(l))+1])
 	return edges
 }
 
@@ -61,20 +62,24 @@ func (k *layerKinds) compare() {
 	}
 }
 
-// mismatch is the size of the symmetric difference of two sorted multisets.
+// mismatch is the number of edges that only one of two layers has, in order: what is outside their longest common subsequence.
 func mismatch(a, b []string) int32 {
-	shared, i, j := 0, 0, 0
-	for i < len(a) && j < len(b) {
-		switch {
-		case a[i] == b[j]:
-			shared, i, j = shared+1, i+1, j+1
-		case a[i] < b[j]:
-			i++
-		default:
-			j++
+	row := make([]int32, len(b)+1)
+	for j := range row {
+		row[j] = int32(j)
+	}
+	for i, edge := range a {
+		diagonal := row[0]
+		row[0] = int32(i + 1)
+		for j, other := range b {
+			cost := min(row[j], row[j+1]) + 1
+			if edge == other {
+				cost = diagonal
+			}
+			diagonal, row[j+1] = row[j+1], cost
 		}
 	}
-	return int32(len(a) + len(b) - 2*shared)
+	return row[len(b)]
 }
 
 // align is the cheapest alignment of two sequences of layers, by the usual dynamic program

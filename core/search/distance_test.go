@@ -112,10 +112,38 @@ func naiveAlignment(k *layerKinds, a, b []int32) int {
 		return sum
 	}
 	return min(
-		naiveAlignment(k, a[1:], b[1:])+int(mismatch(k.edges[a[0]], k.edges[b[0]])),
+		naiveAlignment(k, a[1:], b[1:])+naiveMismatch(k.edges[a[0]], k.edges[b[0]]),
 		naiveAlignment(k, a[1:], b)+len(k.edges[a[0]]),
 		naiveAlignment(k, a, b[1:])+len(k.edges[b[0]]),
 	)
+}
+
+// naiveMismatch is what a longest common subsequence leaves over, from the full table of prefixes.
+func naiveMismatch(a, b []string) int {
+	common := make([][]int, len(a)+1)
+	common[0] = make([]int, len(b)+1)
+	for i := range a {
+		common[i+1] = make([]int, len(b)+1)
+		for j := range b {
+			common[i+1][j+1] = max(common[i][j+1], common[i+1][j])
+			if a[i] == b[j] {
+				common[i+1][j+1] = common[i][j] + 1
+			}
+		}
+	}
+	return len(a) + len(b) - 2*common[len(a)][len(b)]
+}
+
+func TestDistanceSeesTheOrderInsideAStack(t *testing.T) {
+	space := mustSpace(t, "paper")
+	for scheme, want := range map[Scheme]int{Scheme2021: 6, Scheme2022: 4} {
+		one := layers(layer("l", "dft", 128, 2, 512, 512, 1024))
+		two := layers(layer("l", "dft", 128, 2, 512, 1024, 512))
+		d, err := NewDistances(space, []model.Arch{one, two}, scheme, DefaultEdgeWeight)
+		require.NoError(t, err)
+		require.Zero(t, d.Node(0, 1))
+		require.Equal(t, want, d.EdgeMismatch(0, 1), "scheme %d", scheme)
+	}
 }
 
 func TestRowAndAllPairsAgree(t *testing.T) {
