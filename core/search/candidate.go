@@ -26,6 +26,7 @@ type candidateState struct {
 	// Parent and Overlap record the weight transfer.
 	Parent  int
 	Overlap float64
+	Source  *model.Arch // of the parent
 }
 
 // candidate trains and scores one architecture: pre-training, then every task from the pre-trained weights.
@@ -91,7 +92,7 @@ func (c *candidate) begin(source *parent) error {
 	}
 	c.state = candidateState{Parent: -1, Primary: map[string]float64{}, Scores: map[string]float64{}}
 	if source != nil {
-		c.state.Parent, c.state.Overlap = source.trial, source.overlap
+		c.state.Parent, c.state.Overlap, c.state.Source = source.trial, source.overlap, &source.arch
 	}
 	c.countSteps()
 	if err := c.openPretraining(); err != nil || source == nil {
@@ -249,8 +250,11 @@ func (c *candidate) openTask(t *TaskData) (err error) {
 		return err
 	}
 	start := c.base
-	if own, ok := c.inherited[t.Name()]; ok && c.cfg.Transfer.PerTask {
-		start = own
+	if own, ok := c.inherited[t.Name()]; ok && c.cfg.Transfer.PerTask && c.state.Source != nil {
+		start = cloneTensors(c.base)
+		if _, err := model.Transfer(c.cfg.Transfer.Mode, c.arch, *c.state.Source, start, own, c.seed); err != nil {
+			return fmt.Errorf("transfer weights of %s from trial %d: %w", t.Name(), c.state.Parent, err)
+		}
 	}
 	if err := setEncoder(c.net, start); err != nil {
 		return err
@@ -260,6 +264,14 @@ func (c *candidate) openTask(t *TaskData) (err error) {
 		Seed: c.seed ^ uint64(c.state.Phase)<<32, Rule: c.cfg.scoreRule(),
 	})
 	return err
+}
+
+func cloneTensors(tensors []model.NamedTensor) []model.NamedTensor {
+	out := slices.Clone(tensors)
+	for i := range out {
+		out[i].Data = slices.Clone(out[i].Data)
+	}
+	return out
 }
 
 // setEncoder copies the encoder's part of tensors into a net whose head is its own.

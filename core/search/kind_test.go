@@ -185,6 +185,43 @@ func TestTransferFromAParent(t *testing.T) {
 	require.Less(t, b.progress.Steps, 5+4*3, "pre-training is shorter after a transfer")
 }
 
+// TestTransferPerTaskToAnotherArchitecture: what the parent has after each task fits the child in part only, also when the child goes on from a
+// checkpoint.
+func TestTransferPerTaskToAnotherArchitecture(t *testing.T) {
+	ctx := context.Background()
+	r := tiny(t, func(c *Config) {
+		c.Transfer.PerTask = true
+		c.Architectures = []string{
+			`{"l":2,"o":["sa","l"],"h":[32,64],"n":[2,2],"f":[[64],[64]],"p":["sdp","dft"]}`,
+			`{"l":3,"o":["sa","sa","l"],"h":[32,64,32],"n":[2,2,2],"f":[[64],[32],[64]],"p":["sdp","sdp","dct"]}`,
+		}
+	})
+	j := openJob(t, r, nil, nil)
+	b := newBench()
+	first, err := j.Next(ctx, nil)
+	require.NoError(t, err)
+	result, err := j.Train(ctx, first, b)
+	require.NoError(t, err)
+	trials := []run.Trial{finish(t, b, first, result)}
+	child, err := j.Next(ctx, trials)
+	require.NoError(t, err)
+	child.ID, child.Parent, child.Overlap = 1, 0, 0.5
+	want, err := j.Train(ctx, child, b)
+	require.NoError(t, err)
+
+	b.pauseAfter = b.asked + 4 // in the second task
+	_, err = j.Train(ctx, child, b)
+	require.ErrorIs(t, err, run.ErrPaused)
+	b.pauseAfter, child.Checkpoint = -1, b.checkpoint
+	got, err := openJob(t, r, trials, nil).Train(ctx, child, b)
+	require.NoError(t, err)
+	require.Equal(t, want.Scores, got.Scores)
+	var x, y bytes.Buffer
+	require.NoError(t, want.Weights(&x))
+	require.NoError(t, got.Weights(&y))
+	require.Equal(t, x.Bytes(), y.Bytes())
+}
+
 const smallSpace = `
 name: few
 layers: [2, 4]
