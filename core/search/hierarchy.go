@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/gob"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // NextLibrary makes the library of a finer level from the finished search of the level above: level is the new one (2 for the first call),
@@ -41,6 +43,9 @@ type level struct {
 	library *Library
 	policy  Policy
 	known   []Outcome // scored by the levels above
+	// made are the outcomes that the level was entered with. A trial that failed may be tried again later, which must not change the library
+	// that a resumed search makes again.
+	made []LevelOutcome
 }
 
 // NewHierarchy starts at level 1 in the library first. budgets are the trials of each level, policy makes a level's policy.
@@ -140,7 +145,7 @@ func (h *Hierarchy) enter(lib *Library, outcomes []LevelOutcome) error {
 	if err != nil {
 		return fmt.Errorf("level %d: %w", number, err)
 	}
-	h.levels = append(h.levels, &level{library: lib, policy: p, known: h.scoredAbove(lib, outcomes)})
+	h.levels = append(h.levels, &level{library: lib, policy: p, known: h.scoredAbove(lib, outcomes), made: slices.Clone(outcomes)})
 	return nil
 }
 
@@ -179,38 +184,54 @@ func Best(outcomes []LevelOutcome) int {
 	return best
 }
 
+// hierarchyState is what Restore needs: per level the policy's state and the outcomes that the level was entered with.
+type hierarchyState struct {
+	Policies [][]byte
+	Made     []byte // JSON of the levels' made: gob cannot tell a score of 0 from none
+}
+
 // State holds the state of every level's policy; libraries are made again.
 func (h *Hierarchy) State() ([]byte, error) {
-	states := make([][]byte, len(h.levels))
+	var s hierarchyState
+	var made [][]LevelOutcome
 	for i, l := range h.levels {
-		var err error
-		if states[i], err = l.policy.State(); err != nil {
+		policy, err := l.policy.State()
+		if err != nil {
 			return nil, fmt.Errorf("level %d: %w", i+1, err)
 		}
+		s.Policies, made = append(s.Policies, policy), append(made, l.made)
+	}
+	var err error
+	if s.Made, err = json.Marshal(made); err != nil {
+		return nil, fmt.Errorf("encode hierarchy: %w", err)
 	}
 	var b bytes.Buffer
-	if err := gob.NewEncoder(&b).Encode(states); err != nil {
+	if err := gob.NewEncoder(&b).Encode(s); err != nil {
 		return nil, fmt.Errorf("encode hierarchy: %w", err)
 	}
 	return b.Bytes(), nil
 }
 
-// Restore brings a new hierarchy to the level and state of a stored one, with the outcomes that were known to it.
-func (h *Hierarchy) Restore(ctx context.Context, state []byte, outcomes []LevelOutcome) error {
-	var states [][]byte
-	if err := gob.NewDecoder(bytes.NewReader(state)).Decode(&states); err != nil {
+// Restore brings a new hierarchy to the level and state of a stored one.
+func (h *Hierarchy) Restore(ctx context.Context, state []byte) error {
+	var s hierarchyState
+	if err := gob.NewDecoder(bytes.NewReader(state)).Decode(&s); err != nil {
 		return fmt.Errorf("decode hierarchy: %w", err)
 	}
-	if len(states) < len(h.levels) || len(states) > len(h.budgets) {
-		return fmt.Errorf("restore hierarchy: the state has %d levels, the search %d", len(states), len(h.budgets))
+	var made [][]LevelOutcome
+	if err := json.Unmarshal(s.Made, &made); err != nil {
+		return fmt.Errorf("decode hierarchy: %w", err)
 	}
-	for len(h.levels) < len(states) {
-		if err := h.climb(ctx, outcomes); err != nil {
+	if len(s.Policies) < len(h.levels) || len(s.Policies) > len(h.budgets) || len(made) != len(s.Policies) {
+		return fmt.Errorf("restore hierarchy: the state has %d levels, the search %d", len(s.Policies), len(h.budgets))
+	}
+	for len(h.levels) < len(s.Policies) {
+		if err := h.climb(ctx, made[len(h.levels)]); err != nil {
 			return fmt.Errorf("restore hierarchy: %w", err)
 		}
 	}
-	for i, s := range states {
-		if err := h.levels[i].policy.Restore(s); err != nil {
+	for i, policy := range s.Policies {
+		if err := h.levels[i].policy.Restore(policy); err != nil {
 			return fmt.Errorf("restore level %d: %w", i+1, err)
 		}
 	}

@@ -96,11 +96,7 @@ func (j *job) newSearching(ctx context.Context, data *Data, trials []run.Trial) 
 	if j.state == nil {
 		return s, nil
 	}
-	outcomes, err := s.outcomes(trials)
-	if err != nil {
-		return nil, err
-	}
-	err = s.h.Restore(ctx, j.state, outcomes)
+	err = s.h.Restore(ctx, j.state)
 	s.note = "" // earlier picks told it
 	return s, err
 }
