@@ -39,17 +39,19 @@ func (s *Space) LevelArchs(level Level, limit int, seed uint64) (archs []model.A
 // NewLibrary hashes, counts and embeds architectures of one space; one that the space does not hold is an error. Of architectures with equal hashes the
 // first is kept: they are equal, or (only in spaces of more than four layers) differ in a way that the hash's five rounds cannot see.
 func NewLibrary(ctx context.Context, space *Space, archs []model.Arch, o LibraryOptions) (*Library, error) {
+	codes := make([][]int, len(archs))
 	for i, a := range archs {
-		if err := space.Contains(a); err != nil {
+		var err error
+		if codes[i], err = space.Codes(a); err != nil {
 			return nil, fmt.Errorf("build library: architecture %d: %w", i, err)
 		}
 	}
-	lib := &Library{Index: make(map[string]int, len(archs))}
+	lib := &Library{Index: make(map[string]int, len(archs)), Features: space.Features()}
 	for i, hash := range hashAll(archs, o.Threads) {
 		if _, ok := lib.Index[hash]; !ok {
 			lib.Index[hash] = lib.Len()
 			lib.Archs, lib.Hashes = append(lib.Archs, archs[i]), append(lib.Hashes, hash)
-			lib.Params = append(lib.Params, archs[i].Count(o.Vocab).Encoder())
+			lib.Params, lib.Codes = append(lib.Params, archs[i].Count(o.Vocab).Encoder()), append(lib.Codes, codes[i])
 		}
 	}
 	scheme := Scheme2022

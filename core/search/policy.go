@@ -17,6 +17,8 @@ type Library struct {
 	Index      map[string]int // hash → position
 	Embeddings [][]float64    // one vector per architecture, all of one dimension (16 in the paper)
 	Params     []int64        // encoder and pooler parameters
+	Features   []Feature      // what the codes mean; none if architectures are known by their embeddings only
+	Codes      [][]int        // one code per architecture and feature
 	Fit        Fit            // how well the embeddings reproduce the graph distances
 }
 

@@ -74,7 +74,9 @@ func Replay(ctx context.Context, t *Table, policy string, queries, seeds int, ta
 
 // library presents the table to a policy as it sees a design space.
 func (t *Table) library() *search.Library {
-	l := &search.Library{Hashes: t.IDs, Embeddings: components(t.Encodings), Index: make(map[string]int, len(t.IDs))}
+	l := &search.Library{
+		Hashes: t.IDs, Embeddings: components(t.Encodings), Index: make(map[string]int, len(t.IDs)), Features: t.Features, Codes: t.Codes,
+	}
 	for i, id := range t.IDs {
 		l.Index[id] = i
 	}

@@ -11,8 +11,11 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+
+	"flexi/core/search"
 )
 
 // Table is a finite set of architectures with a measured objective each.
@@ -27,6 +30,9 @@ type Table struct {
 	// Encodings are the parameters as numbers, one vector per architecture: one-hot for categorical, rank in [0, 1] for ordinal values, and one more
 	// 0/1 for an optional parameter that is present.
 	Encodings [][]float64
+	// Codes are the parameters as numbers of their values, one per feature; Features say what they mean.
+	Codes    [][]int
+	Features []search.Feature
 	// Duplicates counts rows that repeat an architecture; the first is kept, with the mean objective.
 	Duplicates int
 	// NoiseSD is the standard deviation of the objective between trainings of one architecture, 0 if unknown.
@@ -115,7 +121,7 @@ func (d description) read(r io.Reader) (*Table, error) {
 			return nil, fmt.Errorf("column %q is missing", name)
 		}
 	}
-	t := &Table{Name: d.Name, Objective: d.Objective, Maximize: d.Direction == "maximize", NoiseSD: d.NoiseSD}
+	t := &Table{Name: d.Name, Objective: d.Objective, Maximize: d.Direction == "maximize", NoiseSD: d.NoiseSD, Features: d.features()}
 	seen, counts := map[string]int{}, []int{}
 	for line := 2; ; line++ {
 		row, err := c.Read()
@@ -132,7 +138,7 @@ func (d description) read(r io.Reader) (*Table, error) {
 		if !t.Maximize {
 			score = -score
 		}
-		encoding, key, err := d.encode(row, column)
+		encoding, codes, key, err := d.encode(row, column)
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", line, err)
 		}
@@ -145,7 +151,7 @@ func (d description) read(r io.Reader) (*Table, error) {
 		seen[key] = len(t.Scores)
 		counts = append(counts, 1)
 		t.Scores = append(t.Scores, score)
-		t.Encodings = append(t.Encodings, encoding)
+		t.Encodings, t.Codes = append(t.Encodings, encoding), append(t.Codes, codes)
 		t.IDs = append(t.IDs, key)
 	}
 	if len(t.Scores) == 0 {
@@ -162,9 +168,23 @@ func (d description) names() []string {
 	return names
 }
 
-// encode turns a row into numbers, and into the text that identifies the architecture.
-func (d description) encode(row []string, column map[string]int) ([]float64, string, error) {
-	var x []float64
+// features describes the parameters to policies; parameters with the same values are one group.
+func (d description) features() []search.Feature {
+	features := make([]search.Feature, len(d.Parameters))
+	for i, p := range d.Parameters {
+		features[i] = search.Feature{Name: p.Name, Values: len(p.Values), Ordinal: p.Kind == "ordinal", Group: i}
+		for j, q := range d.Parameters[:i] {
+			if q.Kind == p.Kind && slices.Equal(q.Values, p.Values) {
+				features[i].Group = features[j].Group
+				break
+			}
+		}
+	}
+	return features
+}
+
+// encode turns a row into numbers, into codes, and into the text that identifies the architecture.
+func (d description) encode(row []string, column map[string]int) (x []float64, codes []int, id string, err error) {
 	var key []string
 	for _, p := range d.Parameters {
 		cell := row[column[p.Name]]
@@ -175,9 +195,12 @@ func (d description) encode(row []string, column map[string]int) ([]float64, str
 			}
 		}
 		if at < 0 && (cell != "" || !p.Optional) {
-			return nil, "", fmt.Errorf("parameter %s: value %q is not one of %v", p.Name, cell, p.Values)
+			return nil, nil, "", fmt.Errorf("parameter %s: value %q is not one of %v", p.Name, cell, p.Values)
 		}
 		key = append(key, cell)
+		if codes = append(codes, at); at < 0 {
+			codes[len(codes)-1] = len(p.Values)
+		}
 		if p.Kind == "categorical" {
 			for i := range p.Values {
 				x = append(x, indicator(i == at))
@@ -193,7 +216,7 @@ func (d description) encode(row []string, column map[string]int) ([]float64, str
 			x = append(x, indicator(at >= 0))
 		}
 	}
-	return x, strings.Join(key, ","), nil
+	return x, codes, strings.Join(key, ","), nil
 }
 
 func indicator(b bool) float64 {

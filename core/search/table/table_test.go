@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"flexi/core/search"
 )
 
 const toyDescription = `{"name":"toy","objective":"loss","direction":"minimize","id":"id","noise_sd":0.5,"parameters":[
@@ -36,6 +38,8 @@ func TestRead(t *testing.T) {
 	require.Equal(t, 1, tab.Duplicates)
 	require.Equal(t, []float64{-3.5, -2, -2.5}, tab.Scores, "minimised, and the duplicate is averaged")
 	require.Equal(t, [][]float64{{1, 0, 0, 0, 0}, {0, 1, 1, 1, 1}, {1, 0, 0.5, 0, 1}}, tab.Encodings)
+	require.Equal(t, [][]int{{0, 0, 2}, {1, 2, 1}, {0, 1, 0}}, tab.Codes, "an absent value comes after all others")
+	require.Equal(t, search.Feature{Name: "extra", Values: 2, Ordinal: true, Group: 2}, tab.Features[2])
 	require.Equal(t, -2.0, tab.Best())
 	require.Equal(t, 2.0, tab.Value(tab.Best()))
 	require.Equal(t, 0.5, tab.NoiseSD)
