@@ -18,7 +18,9 @@ import (
 const (
 	backupEvery = time.Hour
 	backupsKept = 24
-	backupTime  = "20060102T150405Z"
+	// journaled is how many of the newest backups the journals can bring up to the present.
+	journaled  = 3
+	backupTime = "20060102T150405Z"
 )
 
 // backups writes copies of the database into the workspace: when an hour has passed since the last and something changed, when a run is
@@ -42,18 +44,26 @@ func newBackups(s *Store) *backups {
 	return b
 }
 
-// noteChange follows every commit.
+// noteChange follows every commit. With a backup a new journal begins.
 func (b *backups) noteChange() {
 	b.changed.Store(true)
-	b.ifHourPassed()
-}
-
-// ifHourPassed asks for a backup if the last is an hour old, or from the future of a clock that was set back.
-func (b *backups) ifHourPassed() {
-	now := b.store.opts.Clock()
-	if now.Sub(b.last) < backupEvery && !now.Before(b.last) {
+	now, s := b.store.opts.Clock(), b.store
+	if !b.hourPassed(now) && s.journal.size < journalLimit {
 		return
 	}
+	if err := s.journal.begin(s.journal.last); err != nil {
+		_ = s.freeze(err) // what was committed stays so
+		return
+	}
+	b.begin(now)
+}
+
+// hourPassed is also true if the last backup is from the future of a clock that was set back.
+func (b *backups) hourPassed(now time.Time) bool {
+	return now.Sub(b.last) >= backupEvery || now.Before(b.last)
+}
+
+func (b *backups) begin(now time.Time) {
 	b.last = now
 	b.request(now)
 }
@@ -102,12 +112,43 @@ func (b *backups) run(now time.Time) {
 		s.opts.Logger.Error("backup failed", "err", err)
 		return
 	}
+	if err := s.forgetOld(); err != nil {
+		s.opts.Logger.Error("remove what is older than the backups that are kept", "err", err)
+	}
+}
+
+// forgetOld removes backups beyond those that are kept, and journals that the newest ones do not need.
+func (s *Store) forgetOld() error {
 	files := backupFiles(s.dir)
 	for _, old := range files[min(len(files), backupsKept):] {
-		if err := os.Remove(old); err != nil {
-			s.opts.Logger.Error("remove old backup", "err", err)
+		if err := s.opts.disk.remove(old); err != nil {
+			return err
 		}
 	}
+	if len(files) < journaled {
+		return nil
+	}
+	oldest, err := lastTransaction(files[journaled-1])
+	if err != nil {
+		return err
+	}
+	return forgetJournals(s.opts.disk, s.dir, oldest)
+}
+
+// lastTransaction reads the head of a database file.
+func lastTransaction(path string) (uint64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	w := &walker{file: f}
+	err = w.readMeta(uint64(info.Size()))
+	return w.meta.txid, err
 }
 
 func (s *Store) backupTo(path string) error {
@@ -115,17 +156,20 @@ func (s *Store) backupTo(path string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(temp)
+	defer os.Remove(temp) // where the rename fails
 	// A copy that is not sound must not push a sound one out.
 	if _, err := takeInventory(temp); err != nil {
 		return err
 	}
-	return errors.Join(os.Rename(temp, path), syncDir(filepath.Dir(path)))
+	if err := s.opts.disk.rename(temp, path); err != nil {
+		return err
+	}
+	return s.opts.disk.syncDir(filepath.Dir(path))
 }
 
 // copyOut writes a consistent, durable copy of the database to a temporary file, which the caller removes.
 func (s *Store) copyOut() (path string, err error) {
-	f, err := os.CreateTemp(filepath.Join(s.dir, backupsFolder), unfinished+"*")
+	f, err := s.opts.disk.temp(filepath.Join(s.dir, backupsFolder))
 	if err != nil {
 		return "", err
 	}

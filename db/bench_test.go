@@ -3,8 +3,6 @@ package db
 import (
 	"testing"
 
-	"go.etcd.io/bbolt"
-
 	"flexi/core/run"
 )
 
@@ -40,10 +38,10 @@ func BenchmarkOpen(b *testing.B) {
 	}
 	score := 80.5
 	layers := make([]run.LayerRow, 6)
-	err = s.writer.commit(b.Context(), func(tx *bbolt.Tx) error {
+	err = s.writer.commit(b.Context(), func(tx *writing) error {
 		for n := range 100_000 {
 			t := run.Trial{Run: r.ID, ID: n, Title: "4 layers", State: run.Done, Score: &score, Layers: layers}
-			if err := putJSON(tx.Bucket(trialsBucket), trialsBucket, trialKey(r.ID, n), t); err != nil {
+			if err := tx.putJSON(trialsBucket, trialKey(r.ID, n), t); err != nil {
 				return err
 			}
 		}

@@ -18,7 +18,8 @@ import (
 // blobs are the files beside the database, each named by the SHA-256 of its content. A file is complete and durable before any record
 // names it, and it is removed only after no record does.
 type blobs struct {
-	dir string
+	dir  string
+	disk disk
 
 	mu      sync.Mutex
 	sizes   map[string]int64
@@ -27,8 +28,8 @@ type blobs struct {
 	bytes   int64
 }
 
-func newBlobs(dir string, refs map[string]int) *blobs {
-	return &blobs{dir: dir, sizes: map[string]int64{}, refs: refs, pending: map[string]int{}}
+func newBlobs(d disk, dir string, refs map[string]int) *blobs {
+	return &blobs{dir: dir, disk: d, sizes: map[string]int64{}, refs: refs, pending: map[string]int{}}
 }
 
 func (b *blobs) path(hash string) string { return filepath.Join(b.dir, hash[:2], hash) }
@@ -47,7 +48,7 @@ func (b *blobs) sweep(keep bool) error {
 		}
 		hash := d.Name()
 		if !validHash(hash) || b.refs[hash] == 0 && !keep {
-			return os.Remove(path)
+			return b.disk.remove(path)
 		}
 		info, err := d.Info()
 		if err != nil {
@@ -111,7 +112,7 @@ func (b *blobs) release(hashes []string) {
 		delete(b.refs, hash)
 		delete(b.pending, hash)
 		// A file that cannot be removed now is swept at the next start.
-		if os.Remove(b.path(hash)) == nil {
+		if b.disk.remove(b.path(hash)) == nil {
 			b.bytes -= b.sizes[hash]
 			delete(b.sizes, hash)
 		}
@@ -131,7 +132,7 @@ func validHash(hash string) bool {
 
 // fileWriter remembers the errors of the file below, to tell a full disk from a caller that gave up.
 type fileWriter struct {
-	f   *os.File
+	f   diskFile
 	err error
 }
 
@@ -150,14 +151,14 @@ func (s *Store) PutBlob(ctx context.Context, write func(io.Writer) error) (hash 
 	if err := s.writable(); err != nil {
 		return "", 0, fmt.Errorf("store blob: %w", err)
 	}
-	f, err := os.CreateTemp(s.blobs.dir, unfinished+"*")
+	f, err := s.opts.disk.temp(s.blobs.dir)
 	if err != nil {
 		return "", 0, fmt.Errorf("store blob: %w", s.freeze(err))
 	}
 	defer func() {
 		if err != nil {
 			f.Close()
-			os.Remove(f.Name())
+			_ = s.opts.disk.remove(f.Name())
 			err = fmt.Errorf("store blob: %w", err)
 		}
 	}()
@@ -181,37 +182,23 @@ func (s *Store) PutBlob(ctx context.Context, write func(io.Writer) error) (hash 
 	hash = hex.EncodeToString(sum.Sum(nil))
 	// Counted before the file has its name: a reference dropped meanwhile must not remove it.
 	s.blobs.added(hash, info.Size())
-	if err := settle(f, s.blobs.path(hash)); err != nil {
+	if err := s.settle(f, s.blobs.path(hash)); err != nil {
 		return "", 0, s.freeze(err)
 	}
 	return hash, info.Size(), nil
 }
 
 // settle makes a written file durable under its final name.
-func settle(f *os.File, path string) error {
+func (s *Store) settle(f diskFile, path string) error {
+	d, dir := s.opts.disk, filepath.Dir(path)
 	if old, err := openVerified(path, filepath.Base(path)); err == nil {
 		// Whoever wrote it may not have come to the sync yet.
-		dir := filepath.Dir(path)
-		return errors.Join(old.Sync(), old.Close(), f.Close(), os.Remove(f.Name()), syncDir(dir), syncDir(filepath.Dir(dir)))
+		return errors.Join(old.Sync(), old.Close(), f.Close(), d.remove(f.Name()), d.syncDir(dir), d.syncDir(filepath.Dir(dir)))
 	}
-	if err := f.Sync(); err != nil {
+	if err := makeDir(d, dir, filepath.Dir(dir)); err != nil {
 		return err
 	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	dir := filepath.Dir(path)
-	if err := os.Mkdir(dir, 0o700); err == nil {
-		if err := syncDir(filepath.Dir(dir)); err != nil {
-			return err
-		}
-	} else if !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(dir)
+	return publish(d, f, path, dir)
 }
 
 // OpenBlob implements run.Store. The whole file is compared with its hash before the first byte is given out.

@@ -24,7 +24,7 @@ func Check(dir string) (report string, err error) {
 		return "", fmt.Errorf("check %s: %w; the next start puts the newest sound backup in its place (%d backups in %s)",
 			path, err, len(backupFiles(dir)), filepath.Join(dir, backupsFolder))
 	}
-	b := newBlobs(filepath.Join(dir, blobsFolder), nil)
+	b := newBlobs(osDisk{}, filepath.Join(dir, blobsFolder), nil)
 	var bytes int64
 	var wrong []error
 	hashes := slices.Sorted(maps.Keys(inv.refs()))

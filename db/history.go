@@ -24,16 +24,16 @@ func (s *Store) AddPoints(ctx context.Context, id string, trial int, points []ru
 		return fmt.Errorf("store curves of trial %d of %s: %w", trial, id, err)
 	}
 	points = slices.Clone(points)
-	s.writer.add(false, change{apply: func(tx *bbolt.Tx) error {
-		return appendPoints(tx.Bucket(pointsBucket), id, trial, points)
+	s.writer.add(false, change{apply: func(tx *writing) error {
+		return appendPoints(tx, id, trial, points)
 	}})
 	return nil
 }
 
 // appendPoints fills the trial's last chunk and begins new ones.
-func appendPoints(b *bbolt.Bucket, id string, trial int, points []run.Point) error {
+func appendPoints(tx *writing, id string, trial int, points []run.Point) error {
 	chunk, last := 0, []run.Point(nil)
-	if key, value := lastWithPrefix(b, trialKey(id, trial)); key != nil {
+	if key, value := lastWithPrefix(tx.bucket(pointsBucket), trialKey(id, trial)); key != nil {
 		var err error
 		if _, _, chunk, err = parseChunkKey(key); err != nil {
 			return err
@@ -45,7 +45,7 @@ func appendPoints(b *bbolt.Bucket, id string, trial int, points []run.Point) err
 	for points = append(last, points...); len(points) > 0; chunk++ {
 		n := min(len(points), chunkPoints)
 		key := chunkKey(id, trial, chunk)
-		if err := b.Put(key, seal(pointsBucket, key, encodePoints(points[:n]))); err != nil {
+		if err := tx.put(pointsBucket, key, seal(pointsBucket, key, encodePoints(points[:n]))); err != nil {
 			return err
 		}
 		points = points[n:]
@@ -94,10 +94,9 @@ func (s *Store) AddEvents(ctx context.Context, events []run.Event) error {
 		events[i].Seq = last - uint64(len(events)-1-i)
 	}
 	kept := slices.Clone(events)
-	s.writer.add(false, change{apply: func(tx *bbolt.Tx) error {
-		b := tx.Bucket(eventsBucket)
+	s.writer.add(false, change{apply: func(tx *writing) error {
 		for _, e := range kept {
-			if err := putJSON(b, eventsBucket, eventKey(e.Run, e.Seq), e); err != nil {
+			if err := tx.putJSON(eventsBucket, eventKey(e.Run, e.Seq), e); err != nil {
 				return err
 			}
 		}

@@ -10,7 +10,7 @@ import (
 
 // schemaVersion numbers the layout of buckets and keys. A database with a higher number is refused, one with a lower number is copied
 // and migrated one step at a time.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // inventory is what a whole walk through a database file finds.
 type inventory struct {
@@ -28,10 +28,12 @@ type inventory struct {
 
 // trialFiles are the files that a trial names.
 type trialFiles struct {
-	run                 string
-	trial               int
-	checkpoint, weights string
+	run                          string
+	trial                        int
+	checkpoint, earlier, weights string
 }
+
+func (t trialFiles) all() []string { return []string{t.checkpoint, t.earlier, t.weights} }
 
 // takeInventory checks every page and every record of a database file, without bbolt. It returns ErrNewer or ErrDamaged, or an error of
 // reading.
@@ -67,7 +69,7 @@ func inventoryOf(file io.ReaderAt, size int64) (*inventory, error) {
 	case inv.schema == 0:
 		return nil, damaged("the number of the layout is missing")
 	}
-	for _, b := range buckets {
+	for _, b := range bucketsOf(inv.schema) {
 		if !slices.Contains(inv.buckets, string(b)) {
 			return nil, damaged("bucket %q is missing", b)
 		}
@@ -109,12 +111,12 @@ func (inv *inventory) trial(key, value []byte) error {
 	}
 	inv.nextTrial[id]++
 	inv.nTrials++
-	var t struct{ Checkpoint, Weights string } // of run.Trial; the rest would cost the start of a large workspace a second
+	var t struct{ Checkpoint, Earlier, Weights string } // of run.Trial; the rest would cost the start of a large workspace a second
 	if err := unsealJSON(trialsBucket, key, value, &t); err != nil {
 		return err
 	}
-	if t.Checkpoint != "" || t.Weights != "" {
-		inv.trials = append(inv.trials, trialFiles{id, n, t.Checkpoint, t.Weights})
+	if t.Checkpoint != "" || t.Earlier != "" || t.Weights != "" {
+		inv.trials = append(inv.trials, trialFiles{id, n, t.Checkpoint, t.Earlier, t.Weights})
 	}
 	return nil
 }
@@ -136,7 +138,7 @@ func (inv *inventory) chunk(key []byte) error {
 func (inv *inventory) refs() map[string]int {
 	refs := map[string]int{}
 	for _, t := range inv.trials {
-		for _, hash := range []string{t.checkpoint, t.weights} {
+		for _, hash := range t.all() {
 			if hash != "" {
 				refs[hash]++
 			}

@@ -18,9 +18,17 @@ var (
 	jobsBucket   = []byte("jobs")
 	pointsBucket = []byte("points")
 	eventsBucket = []byte("events")
-
-	buckets = [][]byte{metaBucket, runsBucket, trialsBucket, jobsBucket, pointsBucket, eventsBucket}
+	viewsBucket  = []byte("views")
 )
+
+// bucketsOf are the buckets of a layout.
+func bucketsOf(schema uint32) [][]byte {
+	all := [][]byte{metaBucket, runsBucket, trialsBucket, jobsBucket, pointsBucket, eventsBucket, viewsBucket}
+	if schema < 2 {
+		return all[:6]
+	}
+	return all
+}
 
 // Keys of the meta bucket.
 var (
@@ -37,7 +45,7 @@ func checkRunID(id string) error {
 	return nil
 }
 
-// runKey is the key of a run, and of its job's state.
+// runKey is the key of a run, of its job's state, and of its surrogate's view.
 func runKey(run string) []byte { return []byte(run) }
 
 // runPrefix begins the keys of everything that belongs to a run; run "" is for events about the whole workspace.
@@ -108,6 +116,8 @@ func keyName(bucket, key []byte) string {
 		return fmt.Sprintf("run %s", key)
 	case string(jobsBucket):
 		return fmt.Sprintf("policy state of %s", key)
+	case string(viewsBucket):
+		return fmt.Sprintf("surrogate of %s", key)
 	}
 	return fmt.Sprintf("%s %q", bucket, key)
 }

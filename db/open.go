@@ -4,12 +4,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -21,6 +21,8 @@ const (
 	databaseFile  = "flexi.db"
 	blobsFolder   = "blobs"
 	backupsFolder = "backups"
+	// journalsFolder holds the journals.
+	journalsFolder = "journals"
 	// initialMap is address space, not disk: a mapping that must grow waits for every reader.
 	initialMap = 1 << 30
 )
@@ -42,10 +44,11 @@ func Open(dir string, o Options) (s *Store, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	for _, d := range []string{dir, filepath.Join(dir, blobsFolder), filepath.Join(dir, backupsFolder)} {
-		if err := os.MkdirAll(d, 0o700); err != nil {
-			return nil, fmt.Errorf("open workspace %s: %w", dir, err)
-		}
+	if o.disk == nil {
+		o.disk = osDisk{}
+	}
+	if err := makeFolders(dir); err != nil {
+		return nil, fmt.Errorf("open workspace %s: %w", dir, err)
 	}
 	lock, err := lockWorkspace(dir, o.Clock())
 	if err != nil {
@@ -67,12 +70,25 @@ func Open(dir string, o Options) (s *Store, err error) {
 	return s, nil
 }
 
+// makeFolders makes what is missing of a workspace's folders, and everything in them durable that an earlier process had no time for.
+func makeFolders(dir string) error {
+	for _, d := range []string{dir, filepath.Join(dir, blobsFolder), filepath.Join(dir, backupsFolder), filepath.Join(dir, journalsFolder)} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return err
+		}
+		if err := syncDir(d); err != nil {
+			return err
+		}
+	}
+	return syncDir(filepath.Dir(dir))
+}
+
 func (s *Store) path() string { return filepath.Join(s.dir, databaseFile) }
 
 // prepare leaves a sound database at its place.
 func (s *Store) prepare() (*inventory, error) {
 	path := s.path()
-	if err := removeUnfinished(s.dir, filepath.Join(s.dir, backupsFolder)); err != nil {
+	if err := s.removeUnfinished(); err != nil {
 		return nil, err
 	}
 	inv, err := takeInventory(path)
@@ -85,10 +101,32 @@ func (s *Store) prepare() (*inventory, error) {
 		return s.restore(errors.New("the database file is missing"))
 	case errors.Is(err, ErrDamaged):
 		return s.restore(err)
-	case err == nil && inv.stale:
+	case err != nil:
+		return nil, err
+	}
+	return s.catchUp(inv)
+}
+
+// catchUp does again what the journals hold beyond the database: a transaction that was on its way when the process ended, or one behind a head
+// page that cannot be read.
+func (s *Store) catchUp(inv *inventory) (*inventory, error) {
+	files := journalFiles(s.dir)
+	last, complete, _ := follow(files, inv.txid, func(uint64, []put) error { return nil })
+	if inv.stale && !complete {
 		s.notice("one of the two heads of the database is unreadable, so the very last change before the program ended may be missing")
 	}
-	return inv, err
+	if last == inv.txid {
+		return inv, nil
+	}
+	b, err := openBolt(s.path(), s.opts.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	_, _, err = rollForward(files, inv.txid, s.opts.disk, b)
+	if err = errors.Join(err, b.Close()); err != nil {
+		return nil, err
+	}
+	return takeInventory(s.path())
 }
 
 func (s *Store) notice(format string, args ...any) {
@@ -100,14 +138,14 @@ func (s *Store) notice(format string, args ...any) {
 // unfinished begins the names of files that take their final name when they are complete.
 const unfinished = "unfinished-"
 
-func removeUnfinished(dirs ...string) error {
-	for _, dir := range dirs {
+func (s *Store) removeUnfinished() error {
+	for _, dir := range []string{s.dir, filepath.Join(s.dir, backupsFolder), filepath.Join(s.dir, journalsFolder)} {
 		paths, err := filepath.Glob(filepath.Join(dir, unfinished+"*"))
 		if err != nil {
 			return err
 		}
 		for _, p := range paths {
-			if err := os.Remove(p); err != nil {
+			if err := s.opts.disk.remove(p); err != nil {
 				return err
 			}
 		}
@@ -115,32 +153,8 @@ func removeUnfinished(dirs ...string) error {
 	return nil
 }
 
-// create makes an empty database under another name first: a power cut during the first transaction would leave a file that nothing opens.
-func (s *Store) create() (*inventory, error) {
-	temp := filepath.Join(s.dir, unfinished+databaseFile)
-	b, err := bbolt.Open(temp, 0o600, boltOptions(0))
-	if err != nil {
-		return nil, fmt.Errorf("create database: %w", err)
-	}
-	err = b.Update(func(tx *bbolt.Tx) error {
-		for _, name := range buckets {
-			if _, err := tx.CreateBucket(name); err != nil {
-				return err
-			}
-		}
-		return putMeta(tx, s.opts.Clock())
-	})
-	if err = errors.Join(err, b.Close()); err != nil {
-		return nil, fmt.Errorf("create database: %w", err)
-	}
-	if err := errors.Join(os.Rename(temp, s.path()), syncDir(s.dir)); err != nil {
-		return nil, fmt.Errorf("create database: %w", err)
-	}
-	return takeInventory(s.path())
-}
-
 // putMeta says which layout the database has, and when and by which flexi it was made.
-func putMeta(tx *bbolt.Tx, now time.Time) error {
+func putMeta(tx *writing, now time.Time) error {
 	version := "unknown"
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		version = info.Main.Version
@@ -150,97 +164,78 @@ func putMeta(tx *bbolt.Tx, now time.Time) error {
 		{createdKey, now.UTC().AppendFormat(nil, time.RFC3339)},
 		{versionKey, []byte(version)},
 	} {
-		if err := tx.Bucket(metaBucket).Put(m.key, seal(metaBucket, m.key, m.payload)); err != nil {
+		if err := tx.put(metaBucket, m.key, seal(metaBucket, m.key, m.payload)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// restore puts the newest sound backup in the place of a database that cannot be used, which is kept beside it.
-func (s *Store) restore(cause error) (*inventory, error) {
-	backup := newestSound(s.dir)
-	if backup == "" {
-		return nil, fmt.Errorf("%w; there is no sound backup of it. Nothing was changed: the file and all weights are where they were. "+
-			"Copy %s away for a rescue, and start with another --workspace", cause, s.dir)
-	}
-	temp := filepath.Join(s.dir, unfinished+databaseFile)
-	if err := copyFile(backup, temp); err != nil {
-		return nil, fmt.Errorf("restore %s: %w", backup, err)
-	}
-	now := s.opts.Clock()
-	bad := s.path() + ".bad-" + now.UTC().Format(backupTime)
-	if err := os.Rename(s.path(), bad); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("restore %s: %w", backup, err)
-	}
-	if err := errors.Join(os.Rename(temp, s.path()), syncDir(s.dir)); err != nil {
-		return nil, fmt.Errorf("restore %s: %w", backup, err)
-	}
-	s.notice("the database could not be used (%v). It is kept as %s; the backup %s, %s old, is in its place: what happened since then is missing. "+
-		"Weight files that only the damaged one names are kept until you remove it",
-		cause, filepath.Base(bad), filepath.Base(backup), now.Sub(backupAge(backup)).Round(time.Minute))
-	return takeInventory(s.path())
-}
-
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	if err == nil {
-		err = out.Sync()
-	}
-	return errors.Join(err, out.Close())
-}
-
-// begin opens the checked database and starts the writer.
-func (s *Store) begin(inv *inventory) error {
-	err := guard(func() (err error) {
-		s.bolt, err = bbolt.Open(s.path(), 0o600, boltOptions(s.opts.MaxSize))
+// openBolt opens a database file that was checked.
+func openBolt(path string, maxSize int) (b *bbolt.DB, err error) {
+	err = guard(func() (err error) {
+		b, err = bbolt.Open(path, 0o600, boltOptions(maxSize))
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("open database: %w", err)
+		return nil, fmt.Errorf("open database: %w", err)
 	}
+	return b, nil
+}
+
+// begin opens the checked database and starts the writer.
+func (s *Store) begin(inv *inventory) (err error) {
+	if s.bolt, err = openBolt(s.path(), s.opts.MaxSize); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.bolt.Close())
+		}
+	}()
 	s.seq.Store(inv.lastSeq)
-	s.blobs = newBlobs(filepath.Join(s.dir, blobsFolder), inv.refs())
+	s.blobs = newBlobs(s.opts.disk, filepath.Join(s.dir, blobsFolder), inv.refs())
 	replaced, err := filepath.Glob(s.path() + ".bad-*")
 	if err == nil {
 		err = s.blobs.sweep(len(replaced) > 0)
 	}
-	if err == nil {
-		err = guard(func() error { return s.mend(inv) })
+	if err != nil {
+		return fmt.Errorf("look through the weight files: %w", err)
+	}
+	var fresh bool
+	if s.journal, fresh, err = openJournal(s.opts.disk, s.dir, inv.txid); err != nil {
+		return err
+	}
+	if err = s.migrate(inv.schema); err == nil {
+		err = s.mend(inv)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("look through the weight files: %w", err), s.bolt.Close())
+		return errors.Join(err, s.journal.close())
 	}
 	s.measure()
 	s.backups = newBackups(s)
 	s.writer = newWriter(s)
-	if inv.runs > 0 {
-		s.backups.ifHourPassed()
+	if now := s.opts.Clock(); inv.runs > 0 && (fresh || s.backups.hourPassed(now)) {
+		s.backups.begin(now)
 	}
 	return nil
 }
 
-// mend takes checkpoints that are gone (a restored backup may name some) out of their trials, which then start again.
+// mend takes files that are gone (a restored backup may name some) out of their trials: a training goes on from the checkpoint before, or starts
+// again.
 func (s *Store) mend(inv *inventory) error {
-	return s.bolt.Update(func(tx *bbolt.Tx) error {
-		for _, t := range inv.trials {
-			if t.weights != "" && !s.blobs.has(t.weights) {
-				s.notice("the weights of trial %d of %s are missing; its score is kept", t.trial, t.run)
-			}
-			if t.checkpoint == "" || s.blobs.has(t.checkpoint) {
-				continue
-			}
-			s.notice("the checkpoint of trial %d of %s is missing; the trial starts from the beginning", t.trial, t.run)
-			if err := dropCheckpoint(tx.Bucket(trialsBucket), trialKey(t.run, t.trial)); err != nil {
+	var broken []trialFiles
+	for _, t := range inv.trials {
+		if slices.ContainsFunc(t.all(), func(hash string) bool { return hash != "" && !s.blobs.has(hash) }) {
+			broken = append(broken, t)
+		}
+	}
+	if len(broken) == 0 {
+		return nil
+	}
+	return s.update(func(tx *writing) error {
+		for _, t := range broken {
+			if err := s.mendTrial(tx, t); err != nil {
 				return err
 			}
 		}
@@ -248,13 +243,32 @@ func (s *Store) mend(inv *inventory) error {
 	})
 }
 
-func dropCheckpoint(b *bbolt.Bucket, key []byte) error {
+func (s *Store) mendTrial(tx *writing, files trialFiles) error {
+	key := trialKey(files.run, files.trial)
 	var t run.Trial
-	if err := unsealJSON(trialsBucket, key, b.Get(key), &t); err != nil {
+	if err := unsealJSON(trialsBucket, key, tx.bucket(trialsBucket).Get(key), &t); err != nil {
 		return err
 	}
-	t.Checkpoint = ""
-	return putJSON(b, trialsBucket, key, t)
+	gone := func(hash *string) bool {
+		missing := *hash != "" && !s.blobs.has(*hash)
+		if missing {
+			*hash = ""
+		}
+		return missing
+	}
+	if gone(&t.Weights) {
+		s.notice("the weights of trial %d of %s are missing; its score is kept, and no other trial will start from them", files.trial, files.run)
+	}
+	gone(&t.Earlier)
+	if gone(&t.Checkpoint) {
+		t.Checkpoint, t.Earlier = t.Earlier, ""
+		from := "goes on from the checkpoint before"
+		if t.Checkpoint == "" {
+			from = "starts from the beginning"
+		}
+		s.notice("the checkpoint of trial %d of %s is missing; the trial %s", files.trial, files.run, from)
+	}
+	return tx.putJSON(trialsBucket, key, t)
 }
 
 // measure notes the size of the file for Stats.

@@ -17,8 +17,8 @@ func (s *Store) CreateRun(ctx context.Context, r run.Run) (run.Run, error) {
 	if err := checkRunID(r.Kind); err != nil {
 		return run.Run{}, fmt.Errorf("create run: %w", err)
 	}
-	err := s.writer.commit(ctx, func(tx *bbolt.Tx) error {
-		b := tx.Bucket(runsBucket)
+	err := s.writer.commit(ctx, func(tx *writing) error {
+		b := tx.bucket(runsBucket)
 		number := 1
 		c := b.Cursor()
 		prefix := r.Kind + "-"
@@ -28,7 +28,7 @@ func (s *Store) CreateRun(ctx context.Context, r run.Run) (run.Run, error) {
 			}
 		}
 		r.ID = fmt.Sprintf("%s%02d", prefix, number)
-		return putJSON(b, runsBucket, runKey(r.ID), r)
+		return tx.putJSON(runsBucket, runKey(r.ID), r)
 	})
 	if err != nil {
 		return run.Run{}, fmt.Errorf("create run: %w", err)
@@ -36,23 +36,13 @@ func (s *Store) CreateRun(ctx context.Context, r run.Run) (run.Run, error) {
 	return r, nil
 }
 
-// putJSON writes a record. A value that cannot be encoded is a refusal: nothing was written.
-func putJSON(b *bbolt.Bucket, bucket, key []byte, v any) error {
-	value, err := sealJSON(bucket, key, v)
-	if err != nil {
-		return refusal{err}
-	}
-	return b.Put(key, value)
-}
-
 // UpdateRun implements run.Store.
 func (s *Store) UpdateRun(ctx context.Context, r run.Run) error {
-	err := s.writer.commit(ctx, func(tx *bbolt.Tx) error {
-		b := tx.Bucket(runsBucket)
-		if b.Get(runKey(r.ID)) == nil {
+	err := s.writer.commit(ctx, func(tx *writing) error {
+		if tx.bucket(runsBucket).Get(runKey(r.ID)) == nil {
 			return refuse("%w", ErrNotFound)
 		}
-		return putJSON(b, runsBucket, runKey(r.ID), r)
+		return tx.putJSON(runsBucket, runKey(r.ID), r)
 	})
 	if err != nil {
 		return fmt.Errorf("store run %s: %w", r.ID, err)
@@ -86,13 +76,13 @@ func (s *Store) Runs(ctx context.Context) ([]run.Run, error) {
 // PutTrial implements run.Store. Trials are numbered without gaps.
 func (s *Store) PutTrial(ctx context.Context, t run.Trial, state []byte) error {
 	var before run.Trial
-	names := []string{t.Checkpoint, t.Weights}
+	names := filesOf(t)
 	s.blobs.hold(names)
-	err := s.writer.commit(ctx, func(tx *bbolt.Tx) error {
-		if tx.Bucket(runsBucket).Get(runKey(t.Run)) == nil {
+	err := s.writer.commit(ctx, func(tx *writing) error {
+		if tx.bucket(runsBucket).Get(runKey(t.Run)) == nil {
 			return refuse("run %s: %w", t.Run, ErrNotFound)
 		}
-		b := tx.Bucket(trialsBucket)
+		b := tx.bucket(trialsBucket)
 		key := trialKey(t.Run, t.ID)
 		if old := b.Get(key); old != nil {
 			if err := unsealJSON(trialsBucket, key, old, &before); err != nil {
@@ -101,21 +91,24 @@ func (s *Store) PutTrial(ctx context.Context, t run.Trial, state []byte) error {
 		} else if t.ID < 0 || t.ID > 0 && b.Get(trialKey(t.Run, t.ID-1)) == nil {
 			return refuse("trials are numbered without gaps")
 		}
-		if err := putJSON(b, trialsBucket, key, t); err != nil {
+		if err := tx.putJSON(trialsBucket, key, t); err != nil {
 			return err
 		}
 		if state == nil {
 			return nil
 		}
-		return tx.Bucket(jobsBucket).Put(runKey(t.Run), seal(jobsBucket, runKey(t.Run), state))
+		return tx.put(jobsBucket, runKey(t.Run), seal(jobsBucket, runKey(t.Run), state))
 	})
 	if err != nil {
 		s.blobs.unhold(names)
 		return fmt.Errorf("store trial %d of %s: %w", t.ID, t.Run, err)
 	}
-	s.blobs.release([]string{before.Checkpoint, before.Weights})
+	s.blobs.release(filesOf(before))
 	return nil
 }
+
+// filesOf are the weight files that a trial names; empty names count for nothing.
+func filesOf(t run.Trial) []string { return []string{t.Checkpoint, t.Earlier, t.Weights} }
 
 // Trials implements run.Store, in the order of proposal.
 func (s *Store) Trials(ctx context.Context, id string) ([]run.Trial, error) {
@@ -152,4 +145,37 @@ func (s *Store) JobState(ctx context.Context, id string) ([]byte, error) {
 		return nil, fmt.Errorf("read policy state of %s: %w", id, err)
 	}
 	return state, nil
+}
+
+// PutView implements run.Store. It is durable up to 200 ms later.
+func (s *Store) PutView(ctx context.Context, id string, v *run.Surrogate) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.writable(); err != nil {
+		return fmt.Errorf("store surrogate of %s: %w", id, err)
+	}
+	value, err := sealJSON(viewsBucket, runKey(id), v)
+	if err != nil {
+		return err
+	}
+	s.writer.add(false, change{apply: func(tx *writing) error { return tx.put(viewsBucket, runKey(id), value) }})
+	return nil
+}
+
+// View implements run.Store; nil if none was stored.
+func (s *Store) View(ctx context.Context, id string) (*run.Surrogate, error) {
+	var v *run.Surrogate
+	err := s.read(ctx, func(tx *bbolt.Tx) error {
+		value := tx.Bucket(viewsBucket).Get(runKey(id))
+		if value == nil {
+			return nil
+		}
+		v = &run.Surrogate{}
+		return unsealJSON(viewsBucket, runKey(id), value, v)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read surrogate of %s: %w", id, err)
+	}
+	return v, nil
 }

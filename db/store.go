@@ -30,6 +30,8 @@ type Options struct {
 	Logger *slog.Logger     // nil: silent
 	// MaxSize bounds the database file in bytes; a change that would make it larger makes the store read-only. 0: no bound.
 	MaxSize int
+
+	disk disk // nil: the operating system's
 }
 
 // Store is an open workspace. It implements run.Store.
@@ -40,6 +42,7 @@ type Store struct {
 	bolt *bbolt.DB
 
 	writer  *writer
+	journal *journal
 	blobs   *blobs
 	backups *backups
 	notices []string
@@ -72,7 +75,7 @@ func (s *Store) Close() (err error) {
 		s.closed.Store(true)
 		s.writer.stop()
 		s.backups.stop()
-		err = errors.Join(s.bolt.Close(), unlock(s.lock))
+		err = errors.Join(s.journal.close(), s.bolt.Close(), unlock(s.lock))
 	})
 	return err
 }

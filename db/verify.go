@@ -62,6 +62,7 @@ type walked struct {
 	buckets []string
 	// stale is set when one of the two meta pages is unreadable: the newest transaction may have been behind it.
 	stale bool
+	txid  uint64 // the newest transaction
 }
 
 // walk checks the structure of a bbolt file and calls visit for each record, in the order of keys within each bucket. Its errors are
@@ -101,6 +102,7 @@ func (w *walker) readMeta(size uint64) error {
 	if len(metas) == 2 && metas[1].txid > metas[0].txid {
 		w.meta = metas[1]
 	}
+	w.found.txid = w.meta.txid
 	if w.meta.freelist != noFreelist {
 		return damaged("its newest head is one that flexi never wrote")
 	}

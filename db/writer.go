@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,8 +18,38 @@ const (
 // change is one part of a transaction. A refusal that apply returns concerns this change alone, and apply must not have written
 // anything then; every other error ends the transaction.
 type change struct {
-	apply func(*bbolt.Tx) error
-	done  chan error // nil: nobody waits
+	apply func(*writing) error // nil: nothing, but somebody waits for what was queued before
+	done  chan error           // nil: nobody waits
+}
+
+// writing is a transaction that is being made. It notes for the journal what is put.
+type writing struct {
+	tx   *bbolt.Tx
+	puts []put
+}
+
+func (w *writing) bucket(name []byte) *bbolt.Bucket { return w.tx.Bucket(name) }
+
+// put writes a sealed value.
+func (w *writing) put(bucket, key, value []byte) error {
+	w.puts = append(w.puts, put{bucket, key, value})
+	return w.tx.Bucket(bucket).Put(key, value)
+}
+
+// putJSON writes a record. A value that cannot be encoded is a refusal: nothing was written.
+func (w *writing) putJSON(bucket, key []byte, v any) error {
+	value, err := sealJSON(bucket, key, v)
+	if err != nil {
+		return refusal{err}
+	}
+	return w.put(bucket, key, value)
+}
+
+// createBucket makes a bucket; a put without a key stands for it.
+func (w *writing) createBucket(name []byte) error {
+	w.puts = append(w.puts, put{bucket: name})
+	_, err := w.tx.CreateBucket(name)
+	return err
 }
 
 // writer groups changes into transactions, in the order of their arrival.
@@ -52,7 +83,7 @@ func (w *writer) add(urgent bool, c ...change) {
 }
 
 // commit makes a change durable before it returns. Once it is queued it happens, whatever becomes of ctx.
-func (w *writer) commit(ctx context.Context, apply func(*bbolt.Tx) error) error {
+func (w *writer) commit(ctx context.Context, apply func(*writing) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -70,10 +101,10 @@ func (w *writer) flush() error {
 	if idle {
 		return nil
 	}
-	return w.wait(func(*bbolt.Tx) error { return nil })
+	return w.wait(nil)
 }
 
-func (w *writer) wait(apply func(*bbolt.Tx) error) error {
+func (w *writer) wait(apply func(*writing) error) error {
 	c := change{apply, make(chan error, 1)}
 	w.add(true, c)
 	select {
@@ -150,23 +181,44 @@ func (w *writer) transact(batch []change, refused []error) error {
 	if err := s.readOnly.Load(); err != nil {
 		return *err
 	}
-	err := guard(func() error {
-		return s.bolt.Update(func(tx *bbolt.Tx) error {
-			for i, c := range batch {
-				if err := c.apply(tx); err != nil {
-					if _, ok := errors.AsType[refusal](err); !ok {
-						return err
-					}
-					refused[i] = err
-				}
+	if !slices.ContainsFunc(batch, func(c change) bool { return c.apply != nil }) {
+		return nil
+	}
+	if err := s.update(func(tx *writing) error {
+		for i, c := range batch {
+			if c.apply == nil {
+				continue
 			}
-			return nil
-		})
-	})
-	if err != nil {
+			if err := c.apply(tx); err != nil {
+				if _, ok := errors.AsType[refusal](err); !ok {
+					return err
+				}
+				refused[i] = err
+			}
+		}
+		return nil
+	}); err != nil {
 		return s.freeze(err)
 	}
 	s.measure()
 	s.backups.noteChange()
 	return nil
+}
+
+// update makes one transaction durable: in the journal first, then in the database.
+func (s *Store) update(f func(*writing) error) error {
+	last, size := s.journal.last, s.journal.size
+	err := guard(func() error {
+		return s.opts.disk.commit(s.bolt, func(tx *bbolt.Tx) error {
+			w := &writing{tx: tx}
+			if err := f(w); err != nil {
+				return err
+			}
+			return s.journal.append(uint64(tx.ID()), w.puts)
+		})
+	})
+	if err != nil && s.journal.size > size {
+		s.journal.takeBack(last, size)
+	}
+	return err
 }

@@ -92,8 +92,9 @@ type Trial struct {
 	Started  time.Time
 	Ended    time.Time
 
-	// Checkpoint is the blob of a half-trained trial, Weights that of a finished one; "" for none.
+	// Checkpoint is the blob of a half-trained trial, Earlier the checkpoint before it, Weights the blob of a finished one; "" for none.
 	Checkpoint string
+	Earlier    string
 	Weights    string
 }
 

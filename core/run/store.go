@@ -17,6 +17,10 @@ type Store interface {
 	Trials(ctx context.Context, run string) ([]Trial, error)
 	JobState(ctx context.Context, run string) ([]byte, error)
 
+	// PutView keeps what viewers see of a run's surrogate; it may become durable up to 200 ms later. View is what was put last, nil for nothing.
+	PutView(ctx context.Context, run string, v *Surrogate) error
+	View(ctx context.Context, run string) (*Surrogate, error)
+
 	// AddPoints and AddEvents may become durable up to 200 ms later. AddEvents sets Seq.
 	AddPoints(ctx context.Context, run string, trial int, p []Point) error
 	Points(ctx context.Context, run string, trial int) ([]Point, error)

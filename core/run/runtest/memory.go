@@ -29,6 +29,7 @@ type Memory struct {
 	runs   []run.Run
 	trials map[string][]run.Trial
 	states map[string][]byte
+	views  map[string]*run.Surrogate
 	points map[trialRef][]run.Point
 	events []run.Event
 	blobs  map[string][]byte
@@ -46,7 +47,7 @@ var _ run.Store = (*Memory)(nil)
 
 // NewMemory returns an empty store.
 func NewMemory() *Memory {
-	return &Memory{trials: map[string][]run.Trial{}, states: map[string][]byte{}, points: map[trialRef][]run.Point{}, blobs: map[string][]byte{}}
+	return &Memory{trials: map[string][]run.Trial{}, states: map[string][]byte{}, views: map[string]*run.Surrogate{}, points: map[trialRef][]run.Point{}, blobs: map[string][]byte{}}
 }
 
 // FailWrites makes every further write return err, like a full disk; nil ends that.
@@ -60,7 +61,7 @@ func (m *Memory) FailWrites(err error) {
 func (m *Memory) Reopen() *Memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	n := &Memory{runs: m.runs, trials: m.trials, states: m.states, points: m.points, events: m.events, blobs: m.blobs, named: m.named}
+	n := &Memory{runs: m.runs, trials: m.trials, states: m.states, views: m.views, points: m.points, events: m.events, blobs: m.blobs, named: m.named}
 	m.closed = true
 	return n
 }
@@ -176,7 +177,7 @@ func (m *Memory) dropBlobs() {
 	named := map[string]bool{}
 	for _, trials := range m.trials {
 		for _, t := range trials {
-			named[t.Checkpoint], named[t.Weights] = true, true
+			named[t.Checkpoint], named[t.Earlier], named[t.Weights] = true, true, true
 		}
 	}
 	for hash := range m.blobs {
@@ -202,6 +203,30 @@ func (m *Memory) JobState(ctx context.Context, id string) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return bytes.Clone(m.states[id]), m.begin(ctx, false)
+}
+
+// PutView implements run.Store.
+func (m *Memory) PutView(ctx context.Context, id string, v *run.Surrogate) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, true); err != nil {
+		return err
+	}
+	kept, err := copyOf(v)
+	if err == nil {
+		m.views[id] = kept
+	}
+	return err
+}
+
+// View implements run.Store.
+func (m *Memory) View(ctx context.Context, id string) (*run.Surrogate, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.begin(ctx, false); err != nil {
+		return nil, err
+	}
+	return copyOf(m.views[id])
 }
 
 // AddPoints implements run.Store.
