@@ -1,0 +1,7 @@
+//go:build slow
+
+package db
+
+const (
+	damages = 1000
+)
