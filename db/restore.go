@@ -84,9 +84,9 @@ func (r redone) String() string {
 	case r.complete:
 		return fmt.Sprintf("the journal gave back the %d changes since then", r.transactions)
 	case r.transactions > 0:
-		return fmt.Sprintf("the journal gave back %d changes since then, but it is damaged, too: later ones are missing", r.transactions)
+		return fmt.Sprintf("the journal gave back %d changes since then, but does not end as it should: later ones may be missing", r.transactions)
 	}
-	return "what happened since then is missing"
+	return "no journal goes on from it, so what happened since then may be missing"
 }
 
 // rebuild makes temp of a backup and what the journals hold after it.
