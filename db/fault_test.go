@@ -164,7 +164,8 @@ func (d *faultyDisk) commit(b *bbolt.DB, f func(*bbolt.Tx) error) error {
 type faultyFile struct {
 	diskFile
 	disk   *faultyDisk
-	synced int64
+	synced int64 // size at the last sync
+	size   int64 // after the last write
 	risked bool
 }
 
@@ -180,13 +181,17 @@ func (f *faultyFile) Write(p []byte) (int, error) {
 		}
 		f.disk.risk(func() {
 			for _, name := range []string{f.Name(), f.disk.moved[f.Name()]} {
-				if info, err := os.Stat(name); err == nil && info.Size() > f.synced {
+				if _, err := os.Stat(name); err == nil && f.synced < f.size {
 					_ = os.Truncate(name, f.synced)
 				}
 			}
 		})
 	}
-	return f.diskFile.Write(p)
+	n, err := f.diskFile.Write(p)
+	if info, serr := f.Stat(); serr == nil {
+		f.size = info.Size()
+	}
+	return n, err
 }
 
 func (f *faultyFile) Sync() error {
