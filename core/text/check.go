@@ -18,7 +18,7 @@ type Report struct {
 // FileReport is one file of a data folder.
 type FileReport struct {
 	Path string   `json:"path"`
-	Kind string   `json:"kind"` // "task", "corpus" or "tokenizer"
+	Kind string   `json:"kind"` // "task", "choice", "corpus" or "tokenizer"
 	Rows int      `json:"rows"` // usable rows, documents, or vocabulary entries
 	Bad  []BadRow `json:"malformed"`
 }
@@ -26,7 +26,7 @@ type FileReport struct {
 // taskParts are the files of a task that are read.
 var taskParts = []string{"train", "train_extra", "dev", "dev_matched", "dev_mismatched"}
 
-// Check reads everything that training could read below dir: dir/glue/TASK (or dir/TASK), dir/lm and dir/tokenizers.
+// Check reads everything that training could read below dir: dir/glue/TASK and dir/mc/TASK (or dir/TASK), dir/lm and dir/tokenizers.
 func Check(dir string) (Report, error) {
 	if s, err := os.Stat(dir); err != nil || !s.IsDir() {
 		return Report{}, fmt.Errorf("data folder %s does not exist or is not a folder", dir)
@@ -39,6 +39,13 @@ func Check(dir string) (Report, error) {
 			}
 		}
 	}
+	for _, l := range choiceLayouts {
+		for _, base := range []string{filepath.Join(dir, "mc"), dir} {
+			if err := r.addChoices(l, filepath.Join(base, l.folder)); err != nil {
+				return r, err
+			}
+		}
+	}
 	if err := r.addCorpora(filepath.Join(dir, "lm")); err != nil {
 		return r, err
 	}
@@ -46,7 +53,7 @@ func Check(dir string) (Report, error) {
 		return r, err
 	}
 	if len(r.Files) == 0 {
-		return r, fmt.Errorf("%s holds no task, corpus or tokenizer; expected are glue/TASK, lm and tokenizers", dir)
+		return r, fmt.Errorf("%s holds no task, corpus or tokenizer; expected are glue/TASK, mc/TASK, lm and tokenizers", dir)
 	}
 	return r, nil
 }
@@ -64,6 +71,21 @@ func (r *Report) addTask(l layout, folder string) error {
 			}
 			r.Files = append(r.Files, FileReport{Path: path, Kind: "task", Rows: len(rows), Bad: bad})
 		}
+	}
+	return nil
+}
+
+func (r *Report) addChoices(l choiceLayout, folder string) error {
+	files, err := l.files(folder)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		rows, bad, err := l.read(f.path)
+		if err != nil {
+			bad = append(bad, BadRow{f.path, 0, err.Error()})
+		}
+		r.Files = append(r.Files, FileReport{Path: f.path, Kind: "choice", Rows: len(rows), Bad: bad})
 	}
 	return nil
 }

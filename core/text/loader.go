@@ -4,16 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
-	"sync"
 )
 
 // lengthStep is what row lengths are rounded up to: few shapes, little padding.
 const lengthStep = 8
-
-// poolBatches is how many batches' worth of shuffled rows are sorted by length together.
-const poolBatches = 32
 
 // LoaderOptions shape the batches of a task.
 type LoaderOptions struct {
@@ -30,12 +25,8 @@ type Loader struct {
 	train []encoded
 	sets  []DevSet
 
-	mu    sync.Mutex
-	plans map[int][][]int32 // by epoch, the rows of every batch
+	buckets *buckets // of the training rows
 }
-
-// keptPlans is how many epochs' plans are kept: several workers train on one loader, each in an epoch of its own.
-const keptPlans = 16
 
 // encoded is a row in tokens.
 type encoded struct {
@@ -63,9 +54,14 @@ func NewLoader(tok Tokenizer, t Task, o LoaderOptions) (*Loader, error) {
 	if o.Batch < 1 || o.MaxSeq < lengthStep {
 		return nil, fmt.Errorf("batches of %d rows of up to %d tokens: at least 1 and %d are needed", o.Batch, o.MaxSeq, lengthStep)
 	}
-	l := &Loader{task: t, o: o, s: tok.Special(), plans: map[int][][]int32{}}
+	l := &Loader{task: t, o: o, s: tok.Special()}
 	rows := sample(t, o)
 	l.train = l.encodeAll(tok, rows)
+	lengths := make([]int, len(l.train))
+	for i, e := range l.train {
+		lengths[i] = len(e.ids)
+	}
+	l.buckets = newBuckets(lengths, o.Batch, o.Seed)
 	l.sets = append(l.sets, l.devSet("", l.encodeAll(tok, t.Dev)))
 	for _, name := range slices.Sorted(maps.Keys(t.ExtraDev)) {
 		l.sets = append(l.sets, l.devSet(name, l.encodeAll(tok, t.ExtraDev[name])))
@@ -134,31 +130,10 @@ func (l *Loader) Task() Task { return l.task }
 func (l *Loader) Examples() int { return len(l.train) }
 
 // Steps is the number of batches of an epoch, the last of which may be smaller.
-func (l *Loader) Steps() int { return (len(l.train) + l.o.Batch - 1) / l.o.Batch }
+func (l *Loader) Steps() int { return l.buckets.steps() }
 
 // Batch is batch i of an epoch, both from 0: a pure function of the seed, the epoch and i.
-func (l *Loader) Batch(epoch, i int) Batch { return l.batch(l.train, l.rows(epoch)[i]) }
-
-// rows plans an epoch: shuffled, sorted by length within pools, cut into batches, batches shuffled.
-func (l *Loader) rows(epoch int) [][]int32 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if plan, ok := l.plans[epoch]; ok {
-		return plan
-	}
-	rows := order(len(l.train), mixed(l.o.Seed)^uint64(epoch+1))
-	for pool := range slices.Chunk(rows, poolBatches*l.o.Batch) {
-		slices.SortStableFunc(pool, func(a, b int32) int { return cmp.Compare(len(l.train[a].ids), len(l.train[b].ids)) })
-	}
-	plan := slices.Collect(slices.Chunk(rows, l.o.Batch))
-	rng := rand.New(rand.NewPCG(l.o.Seed, uint64(epoch)))
-	rng.Shuffle(len(plan), func(i, j int) { plan[i], plan[j] = plan[j], plan[i] })
-	if len(l.plans) == keptPlans {
-		clear(l.plans)
-	}
-	l.plans[epoch] = plan
-	return plan
-}
+func (l *Loader) Batch(epoch, i int) Batch { return l.batch(l.train, l.buckets.rows(epoch)[i]) }
 
 // DevSets are the development sets, the main one first.
 func (l *Loader) DevSets() []DevSet { return l.sets }
