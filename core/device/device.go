@@ -70,8 +70,7 @@ type Kernels interface {
 	Gather(y, x Mat, rows Tensor)
 	// Scatter is Gather's adjoint: y is cleared, then y[rows[i],:] += x[i,:] in the order of i; negative rows are skipped.
 	Scatter(y, x Mat, rows Tensor)
-	CrossEntropyForward(CrossEntropy)
-	CrossEntropyBackward(CrossEntropyGrad)
+	CrossEntropy(CrossEntropy)
 	SquaredErrorForward(SquaredError)
 	SquaredErrorBackward(SquaredErrorGrad)
 	// SumSquares writes sum(x²), accumulated in float64 in fixed chunks, to out[0] (float32). Used for the gradient norm.
@@ -273,20 +272,20 @@ type TapsGrad struct {
 	DY, DLogits, DV Mat
 }
 
-// CrossEntropy is the mean over rows with Labels[i] >= 0 of -log softmax(Logits[i])[Labels[i]]; rows with a negative label
-// are ignored; with no labelled row the loss is 0. LogSum keeps log(sum(exp)) per row. Loss has one element.
+// CrossEntropy is the loss of a linear classifier and its gradient: the mean over rows with Labels[i] >= 0 of -log softmax(X·Wᵀ + Bias)[i, Labels[i]].
+// A device computes a chunk of rows at a time, so that neither the logits nor their gradient are ever whole in memory.
+//
+//	X M×K, W N×K, Bias N or empty, Labels M int32 below N, Loss one element
+//	dLogits = (softmax - onehot)/count;  DX = dLogits·W;  DW = dLogitsᵀ·X;  DBias = column sums of dLogits
+//
+// Rows with a negative label are ignored: their part of dLogits is zero. With no labelled row the loss and its gradient are 0. Empty outputs are
+// not computed.
 type CrossEntropy struct {
-	Logits Mat
-	Labels Tensor // int32
-	LogSum Tensor
-	Loss   Tensor
-}
-
-// CrossEntropyGrad writes DLogits = DLoss·(softmax - onehot)/count; rows with a negative label get zeros.
-type CrossEntropyGrad struct {
-	CrossEntropy
-	DLoss   Tensor // one element
-	DLogits Mat
+	X, W         Mat
+	Bias, Labels Tensor
+	Loss         Tensor
+	DX, DW       Mat
+	DBias        Tensor
 }
 
 // SquaredError is the mean of (X - Target)² over rows; X is n×1.

@@ -170,21 +170,28 @@ func (b *builder) model() {
 	b.rows = b.Int("rows", s.rows)
 	x = b.Gather(x, b.rows)
 	if b.net.objective.Kind == MaskedLM {
-		x = b.activated(x, mlmTransform, device.GELU)
-		b.logits = b.linear(b.norm(x, mlmNorm, 0), mlmDecoder)
+		x = b.norm(b.activated(x, mlmTransform, device.GELU), mlmNorm, 0)
+		b.predict(x, mlmDecoder)
 	} else {
 		x = b.activated(x, poolerDense, device.Tanh)
-		b.logits = b.linear(b.Dropout(x, b.drop), classifier)
+		b.predict(b.Dropout(x, b.drop), classifier)
 	}
-	if s.mode == prediction {
-		return
-	}
-	b.At("loss")
-	if b.net.objective.Kind == Regress {
-		b.targets = b.Float("targets", s.rows)
+}
+
+// predict ends the model with its last linear map: the logits, or the loss.
+func (b *builder) predict(x *gorgonia.Node, name string) {
+	switch {
+	case b.size.mode == prediction:
+		b.logits = b.linear(x, name)
+	case b.net.objective.Kind == Regress:
+		b.logits = b.linear(x, name)
+		b.At("loss")
+		b.targets = b.Float("targets", b.size.rows)
 		b.loss = b.SquaredError(b.logits, b.targets)
-	} else {
-		b.labels = b.Int("labels", s.rows)
-		b.loss = b.CrossEntropy(b.logits, b.labels)
+	default:
+		b.At("loss")
+		w, bias := b.weightAndBias(name)
+		b.labels = b.Int("labels", b.size.rows)
+		b.loss = b.CrossEntropy(op.CrossEntropy{X: x, W: w, Bias: bias, Labels: b.labels})
 	}
 }

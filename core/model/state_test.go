@@ -303,7 +303,7 @@ func TestTimings(t *testing.T) {
 	n.Timings(true)
 	run()
 	timings := n.Timings(false)
-	for _, op := range []string{"linear gelu", "linear gelu gradient", "attention", "taps gradient", "layer norm", "cross-entropy"} {
+	for _, op := range []string{"linear gelu", "linear gelu gradient", "attention", "taps gradient", "layer norm", "linear cross-entropy"} {
 		if timings[op] <= 0 {
 			t.Errorf("%s took %v", op, timings[op])
 		}
@@ -360,8 +360,7 @@ func (idle) Zero(device.Tensor)                           {}
 func (idle) Dropout(_, _ device.Mat, _ device.Dropout)    {}
 func (idle) Gather(_, _ device.Mat, _ device.Tensor)      {}
 func (idle) Scatter(_, _ device.Mat, _ device.Tensor)     {}
-func (idle) CrossEntropyForward(device.CrossEntropy)      {}
-func (idle) CrossEntropyBackward(device.CrossEntropyGrad) {}
+func (idle) CrossEntropy(device.CrossEntropy)             {}
 func (idle) SquaredErrorForward(device.SquaredError)      {}
 func (idle) SquaredErrorBackward(device.SquaredErrorGrad) {}
 

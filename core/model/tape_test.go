@@ -102,7 +102,8 @@ func TestCollisionIsNoticed(t *testing.T) {
 	if b.collided(spec) {
 		t.Fatal("a whole graph is taken for one with a collision")
 	}
-	b.Mul(b.logits, b.logits)
+	table := b.param(WordEmbedding)
+	b.Mul(table, table)
 	if !b.collided(spec) {
 		t.Error("an unread node is not noticed")
 	}

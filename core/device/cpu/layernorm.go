@@ -60,6 +60,11 @@ func (d *Device) LayerNormBackward(l device.LayerNormGrad) {
 // sumParts adds, in order, the slices of dst's length at off in every one of count parts of the given size.
 func sumParts(t *kern.Table, dst, parts []float32, count, size, off int) {
 	clear(dst)
+	addParts(t, dst, parts, count, size, off)
+}
+
+// addParts is sumParts without clearing dst first.
+func addParts(t *kern.Table, dst, parts []float32, count, size, off int) {
 	for p := range count {
 		t.Add(dst, dst, parts[p*size+off:][:len(dst)])
 	}

@@ -52,6 +52,18 @@ func checkLinearGrad(l device.LinearGrad) {
 	exact("DBias", l.DBias, n)
 }
 
+// checkCrossEntropy leaves labels to the bounds of their rows.
+func checkCrossEntropy(c device.CrossEntropy) {
+	rows, k, classes := c.X.Rows, c.X.Cols, c.W.Rows
+	shaped("W", c.W, classes, k)
+	exact("Bias", c.Bias, classes)
+	long("Labels", c.Labels, rows)
+	long("Loss", c.Loss, 1)
+	optional("DX", c.DX, rows, k)
+	optional("DW", c.DW, classes, k)
+	exact("DBias", c.DBias, classes)
+}
+
 func checkEmbedding(e device.Embedding) {
 	long("IDs", e.IDs, e.Y.Rows)
 	shaped("Token", e.Token, e.Token.Rows, e.Y.Cols)

@@ -3,6 +3,7 @@ package devicetest
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"flexi/core/device"
 )
@@ -10,60 +11,59 @@ import (
 // lossBound is relative to the largest element of losses and their gradients.
 const lossBound = 2e-6
 
-// crossEntropyReference is the mean of -log softmax(Logits[i])[Labels[i]] over rows with a label.
+// crossEntropyReference is the mean of -log softmax(X·Wᵀ + Bias)[i, Labels[i]] over rows with a label.
 type crossEntropyReference struct {
-	logits matrix
-	labels []int32
+	x, w, bias matrix // bias may be absent
+	labels     []int32
 }
 
-func (c crossEntropyReference) count() int {
+func (c crossEntropyReference) count() float64 {
 	n := 0
 	for _, label := range c.labels {
 		if label >= 0 {
 			n++
 		}
 	}
-	return max(n, 1)
+	return float64(max(n, 1))
 }
 
-func (c crossEntropyReference) logSums() matrix {
-	out := zeros(1, c.logits.rows)
-	for i := range out.x {
-		var sum float64
-		for _, v := range c.logits.row(i) {
-			sum += math.Exp(v)
-		}
-		out.x[i] = math.Log(sum)
-	}
-	return out
+func (c crossEntropyReference) logits() matrix {
+	return linearReference{x: c.x, w: c.w, bias: c.bias}.pre()
 }
 
 func (c crossEntropyReference) forward() matrix {
 	var sum float64
-	logSums := c.logSums()
+	logits := c.logits()
 	for i, label := range c.labels {
 		if label >= 0 {
-			sum += logSums.x[i] - c.logits.at(i, int(label))
+			p := logits.row(i)
+			at, top := p[label], slices.Max(p)
+			var exps float64
+			for _, v := range p {
+				exps += math.Exp(v - top)
+			}
+			sum += math.Log(exps) + top - at
 		}
 	}
-	return scalar(sum / float64(c.count()))
+	return scalar(sum / c.count())
 }
 
-func (c crossEntropyReference) backward(dLoss float64) matrix {
-	out := zerosLike(c.logits)
+// backward gives DX, DW and DBias.
+func (c crossEntropyReference) backward() []matrix {
+	d := c.logits()
 	for i, label := range c.labels {
+		p := d.row(i)
 		if label < 0 {
+			clear(p)
 			continue
 		}
-		p := out.row(i)
-		copy(p, c.logits.row(i))
 		softmax(p)
 		p[label]--
 		for j := range p {
-			p[j] *= dLoss / float64(c.count())
+			p[j] /= c.count()
 		}
 	}
-	return out
+	return linearReference{x: c.x, w: c.w}.backward(d)
 }
 
 // squaredErrorReference is the mean of (X - Target)².
@@ -87,36 +87,48 @@ func (s squaredErrorReference) backward(dLoss float64) matrix {
 
 func lossCases() []kernelCase {
 	var cases []kernelCase
-	for _, s := range [][2]int{{1, 1}, {1, 2}, {5, 3}, {13, 37}, {37, 7}, {67, 307}} {
-		cases = append(cases,
-			crossEntropyCase(fmt.Sprintf("cross entropy %dx%d", s[0], s[1]), s[0], s[1], func(r *rig) []int32 { return r.picks(s[0], s[1], false) }),
-			crossEntropyCase(fmt.Sprintf("cross entropy %dx%d some ignored", s[0], s[1]), s[0], s[1], func(r *rig) []int32 { return r.picks(s[0], s[1], true) }))
+	for _, s := range [][3]int{{1, 1, 1}, {1, 3, 2}, {5, 2, 3}, {13, 5, 37}, {37, 13, 7}, {67, 11, 307}, {521, 5, 3}} {
+		for flags := range 8 {
+			cases = append(cases, crossEntropyCase(s[0], s[1], s[2], flags, false))
+		}
 	}
-	cases = append(cases, crossEntropyCase("cross entropy all ignored", 3, 5, func(*rig) []int32 { return []int32{-100, -1, -1} }))
+	cases = append(cases, crossEntropyCase(563, 67, 1021, 7, true))
 	for _, n := range []int{1, 2, 13, 37, 301} {
 		cases = append(cases, squaredErrorCase(n))
 	}
 	return cases
 }
 
-func crossEntropyCase(name string, rows, classes int, labels func(r *rig) []int32) kernelCase {
+// crossEntropyCase is a loss with or without bias, ignored rows and gradients. Every case with ignored rows has labels only from its third row on,
+// so those of one or two rows have none.
+func crossEntropyCase(rows, in, classes, flags int, large bool) kernelCase {
+	bias, ignored, gradient := flags&1 != 0, flags&2 != 0, flags&4 != 0
+	name := fmt.Sprintf("cross entropy %dx%d to %d bias=%v ignored=%v gradient=%v", rows, in, classes, bias, ignored, gradient)
 	return kernelCase{name, func(r *rig) {
-		ref := crossEntropyReference{r.normal(rows, classes), labels(r)}
-		// Logits far from zero must not overflow.
-		for j := range ref.logits.row(0) {
-			ref.logits.add(0, j, 60)
+		ref := crossEntropyReference{x: r.normal(rows, in), w: r.normal(classes, in), labels: r.picks(rows, classes, ignored)}
+		if ignored {
+			copy(ref.labels, []int32{-100, -1})
 		}
-		for i, v := range ref.logits.x {
-			ref.logits.x[i] = float64(float32(v))
+		c := device.CrossEntropy{X: r.input(ref.x), W: r.input(ref.w), Labels: r.indices(ref.labels), Loss: r.vectorOutput(1)}
+		if bias {
+			// Logits far from zero must not overflow.
+			ref.bias = zeros(1, classes)
+			for j := range ref.bias.x {
+				ref.bias.x[j] = 100
+			}
+			c.Bias = r.vector(ref.bias)
 		}
-		const dLoss = -0.75
-		c := device.CrossEntropy{Logits: r.input(ref.logits), Labels: r.indices(ref.labels), LogSum: r.vectorOutput(rows), Loss: r.vectorOutput(1)}
-		g := device.CrossEntropyGrad{CrossEntropy: c, DLoss: r.vector(scalar(dLoss)), DLogits: r.output(rows, classes)}
-		r.d.CrossEntropyForward(c)
-		r.d.CrossEntropyBackward(g)
-		r.compare(func() []matrix { return []matrix{ref.logSums(), ref.forward(), ref.backward(dLoss)} },
-			result{"LogSum", flat(c.LogSum), lossBound}, result{"Loss", flat(c.Loss), lossBound}, result{"DLogits", g.DLogits, 8 * lossBound})
-	}, false}
+		if gradient {
+			c.DX, c.DW = r.output(rows, in), r.output(classes, in)
+			if bias {
+				c.DBias = r.vectorOutput(classes)
+			}
+		}
+		r.d.CrossEntropy(c)
+		r.compare(func() []matrix { return append([]matrix{ref.forward()}, ref.backward()...) },
+			result{"Loss", flat(c.Loss), 4 * lossBound}, result{"DX", c.DX, 8 * lossBound}, result{"DW", c.DW, 8 * lossBound},
+			result{"DBias", flat(c.DBias), 8 * lossBound})
+	}, large}
 }
 
 func squaredErrorCase(n int) kernelCase {

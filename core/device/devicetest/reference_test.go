@@ -80,8 +80,8 @@ func TestLossReferences(t *testing.T) {
 	rng := newRandom()
 	const dLoss = 0.5
 	for _, labels := range [][]int32{{0, 4, 2}, {-1, 3, -100}, {-1, -1, -1}} {
-		c := crossEntropyReference{normal(rng, 3, 5), labels}
-		checkGradients(t, c.forward, scalar(dLoss), []matrix{c.logits}, []matrix{c.backward(dLoss)})
+		c := crossEntropyReference{normal(rng, 3, 4), normal(rng, 5, 4), normal(rng, 1, 5), labels}
+		checkGradients(t, c.forward, scalar(1), []matrix{c.x, c.w, c.bias}, c.backward())
 	}
 	s := squaredErrorReference{normal(rng, 7, 1), normal(rng, 1, 7)}
 	checkGradients(t, s.forward, scalar(dLoss), []matrix{s.x}, []matrix{s.backward(dLoss)})

@@ -59,8 +59,9 @@ func checkPanics(t *testing.T, d device.Device) {
 			})
 		}},
 		{"cross entropy", func(r *rig) {
-			c := device.CrossEntropy{Logits: r.output(3, 5), Labels: r.indices([]int32{0, 1, 2}), LogSum: r.vectorOutput(3), Loss: r.vectorOutput(1)}
-			d.CrossEntropyBackward(device.CrossEntropyGrad{CrossEntropy: c, DLoss: r.vectorOutput(1), DLogits: r.output(3, 4)})
+			d.CrossEntropy(device.CrossEntropy{
+				X: r.output(3, 5), W: r.output(7, 5), Labels: r.indices([]int32{0, 1, 2}), Loss: r.vectorOutput(1), DW: r.output(5, 7),
+			})
 		}},
 		{"squared error", func(r *rig) {
 			d.SquaredErrorForward(device.SquaredError{X: r.output(3, 1), Target: r.vectorOutput(2), Loss: r.vectorOutput(1)})

@@ -44,7 +44,9 @@ func TestShapeErrors(t *testing.T) {
 		{"taps", func(g *Graph, x *gorgonia.Node) {
 			g.Taps(Taps{Logits: x, V: x, Batch: 2, Seq: 2, Heads: 2, Dim: 3, K: 5})
 		}, "logits has shape (4, 6), want [4 10]"},
-		{"cross-entropy", func(g *Graph, x *gorgonia.Node) { g.CrossEntropy(x, g.Int("labels", 3)) }, "labels has shape (3), want [4]"},
+		{"cross-entropy", func(g *Graph, x *gorgonia.Node) {
+			g.CrossEntropy(CrossEntropy{X: x, W: g.Float("w", 5, 6), Labels: g.Int("labels", 3)})
+		}, "labels has shape (3), want [4]"},
 		{"squared error", func(g *Graph, x *gorgonia.Node) { g.SquaredError(x, g.Float("y", 4)) }, "input has shape (4, 6), want [4 1]"},
 		{"keys", func(g *Graph, x *gorgonia.Node) {
 			g.Attention(Attention{Q: x, V: x, Rel: g.Float("r", 15, 3), Lengths: g.Int("l", 2), Batch: 2, Seq: 2, Dim: 3, Scores: make([]device.Score, 2), Bilinear: make([]int, 2)})
@@ -115,6 +117,28 @@ func TestPartSizes(t *testing.T) {
 		s := Shape{Dims: c.dims}
 		if rows, cols := s.Matrix(); rows != c.rows || cols != c.cols || s.Elements() != c.size {
 			t.Errorf("%v: %d×%d, %d elements", c.dims, rows, cols, s.Elements())
+		}
+	}
+}
+
+// The gradients of the fused loss are those of the loss by itself, so another use of it is refused.
+func TestCrossEntropyIsTheRoot(t *testing.T) {
+	for _, doubled := range []bool{false, true} {
+		g := newTestGraph(t)
+		x := g.Float("x", 4, 6)
+		loss := g.CrossEntropy(CrossEntropy{X: x, W: g.Float("w", 5, 6), Labels: g.Int("labels", 4)})
+		if doubled {
+			var err error
+			if loss, err = gorgonia.Mul(loss, gorgonia.NewConstant(float32(2))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := gorgonia.Grad(loss, x)
+		if doubled && (err == nil || !strings.Contains(err.Error(), "not as a term of another loss")) {
+			t.Errorf("twice the loss: error %v", err)
+		}
+		if !doubled && err != nil {
+			t.Errorf("the loss by itself: error %v", err)
 		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"gorgonia.org/gorgonia"
 )
 
-// Part views part Index of the op behind its operand, which must be a Kernel.
+// Part views part Index of the op behind its first operand, which must be a Kernel.
 type Part struct {
 	signature
 	Index int
@@ -20,8 +20,15 @@ func (g *Graph) part(y *gorgonia.Node, i int) *gorgonia.Node {
 	if i == 0 {
 		return y
 	}
-	in := []*gorgonia.Node{y}
-	return g.apply(&Part{signature: g.sign(fmt.Sprintf("part %d", i), y.Op().(*Kernel).parts[i], in), Index: i}, in)
+	return g.view(i, y)
+}
+
+// rootPart views a gradient that the kernel of the loss y computed beside it. The loss's own gradient dy, 1, is an operand that is not read: every
+// node of a graph has a reader.
+func (g *Graph) rootPart(y, dy *gorgonia.Node, i int) *gorgonia.Node { return g.view(i, y, dy) }
+
+func (g *Graph) view(i int, in ...*gorgonia.Node) *gorgonia.Node {
+	return g.apply(&Part{signature: g.sign(fmt.Sprintf("part %d", i), in[0].Op().(*Kernel).parts[i], in), Index: i}, in)
 }
 
 // Window views columns [Column, Column+Width) of a matrix.

@@ -41,10 +41,13 @@ func genericSumSquares(x []float32) float64 {
 	return sum
 }
 
-func genericSumExp(x []float32, shift float32) float32 {
+func genericExpSum(dst, src []float32, shift float32) float32 {
+	src = src[:len(dst)]
 	var sum float64
-	for _, v := range x {
-		sum += math.Exp(float64(v - shift))
+	for i, v := range src {
+		e := math.Exp(float64(v - shift))
+		dst[i] = float32(e)
+		sum += e
 	}
 	return float32(sum)
 }

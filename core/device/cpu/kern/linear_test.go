@@ -73,7 +73,12 @@ func TestReductions(t *testing.T) {
 			bound := float64(n/32+16) * 0x1p-24 // at least 32 partial sums, or 8 for the exponentials
 			near(t, "sum", table.Sum(a), sum, size, bound)
 			near(t, "dot", table.Dot(a, b), dot, dotSize, bound)
-			near(t, "sumExp", table.SumExp(a, 0.5), exps, exps, 4*bound)
+			powers := make([]float32, n)
+			near(t, "expSum", table.ExpSum(powers, a, 0.5), exps, exps, 4*bound)
+			for i, x := range a {
+				want := math.Exp(float64(x) - 0.5)
+				near(t, "power", powers[i], want, want*(1+math.Abs(float64(x))), fewRoundings)
+			}
 			if got := table.SumSquares(a); math.Abs(got-squares) > 1e-13*squares {
 				t.Fatalf("sum of %d squares = %g, want %g", n, got, squares)
 			}

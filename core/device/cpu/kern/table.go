@@ -32,13 +32,13 @@ type Table struct {
 	Dot        func(a, b []float32) float32
 	Max        func(x []float32) float32 // -Inf for no elements; a NaN may be lost
 	SumSquares func(x []float32) float64 // accumulated in float64
-	// SumExp is the sum of e^(x-shift).
-	SumExp func(x []float32, shift float32) float32
 	// FirstNonFinite is the index of the first NaN or infinity, or -1.
 	FirstNonFinite func(x []float32) int
 
 	// Row operations.
 
+	// ExpSum is dst = e^(src-shift), and returns the sum of dst.
+	ExpSum func(dst, src []float32, shift float32) float32
 	// Softmax is dst = softmax(scale·src), with the maximum subtracted; scale must be positive.
 	Softmax func(dst, src []float32, scale float32)
 	// SoftmaxGrad is ds = scale·p∘(dp - p·dp), the gradient of the Softmax input from its output p and that output's gradient dp.

@@ -13,7 +13,7 @@ type vectorSet struct {
 	sum, largest                         func(x *float32, n int) float32
 	dot                                  func(a, b *float32, n int) float32
 	sumSquares                           func(x *float32, n int) float64
-	sumExp, deviation                    func(x *float32, n int, by float32) float32
+	deviation                            func(x *float32, n int, by float32) float32
 	firstNonFinite                       func(x *float32, n int) int
 	softmaxExp                           func(dst, src *float32, n int, largest, scale float32) float32
 	softmaxGrad                          func(ds, p, dp *float32, n int, mean, scale float32)
@@ -30,7 +30,7 @@ func avx512Vectors() *vectorSet {
 		add: addAVX512, mul: mulAVX512, mulAdd: mulAddAVX512, geluGrad: geluGradAVX512, tanhGrad: tanhGradAVX512,
 		scale: scaleAVX512, axpy: axpyAVX512, dropout: dropoutAVX512,
 		sum: sumAVX512, largest: largestAVX512, dot: dotAVX512, sumSquares: sumSquaresAVX512,
-		sumExp: sumExpAVX512, deviation: deviationAVX512, firstNonFinite: firstNonFiniteAVX512,
+		deviation: deviationAVX512, firstNonFinite: firstNonFiniteAVX512,
 		softmaxExp: softmaxExpAVX512, softmaxGrad: softmaxGradAVX512,
 		normalize: normalizeAVX512, normSums: normSumsAVX512, normGrad: normGradAVX512, normParamGrad: normParamGradAVX512,
 		adamW: adamWAVX512,
@@ -43,7 +43,7 @@ func avx2Vectors() *vectorSet {
 		add: addAVX2, mul: mulAVX2, mulAdd: mulAddAVX2, geluGrad: geluGradAVX2, tanhGrad: tanhGradAVX2,
 		scale: scaleAVX2, axpy: axpyAVX2, dropout: dropoutAVX2,
 		sum: sumAVX2, largest: largestAVX2, dot: dotAVX2, sumSquares: sumSquaresAVX2,
-		sumExp: sumExpAVX2, deviation: deviationAVX2, firstNonFinite: firstNonFiniteAVX2,
+		deviation: deviationAVX2, firstNonFinite: firstNonFiniteAVX2,
 		softmaxExp: softmaxExpAVX2, softmaxGrad: softmaxGradAVX2,
 		normalize: normalizeAVX2, normSums: normSumsAVX2, normGrad: normGradAVX2, normParamGrad: normParamGradAVX2,
 		adamW: adamWAVX2,
@@ -67,9 +67,9 @@ func vectorTable(l Level, tiles *tileSet, v *vectorSet) *Table {
 		Exp: unary(v.exp), Erf: unary(v.erf), Tanh: unary(v.tanh), GELU: unary(v.gelu),
 		GELUGrad: binary(v.geluGrad), TanhGrad: binary(v.tanhGrad), Add: binary(v.add), Mul: binary(v.mul), MulAdd: binary(v.mulAdd),
 		Scale: scaled(v.scale), Axpy: scaled(v.axpy), Dropout: v.dropoutSlices,
-		Sum: v.sumSlice, Dot: v.dotSlices, Max: v.maxSlice, SumSquares: v.sumSquaresSlice, SumExp: v.sumExpSlice,
+		Sum: v.sumSlice, Dot: v.dotSlices, Max: v.maxSlice, SumSquares: v.sumSquaresSlice,
 		FirstNonFinite: v.firstNonFiniteSlice,
-		Softmax:        v.softmaxSlices, SoftmaxGrad: v.softmaxGradSlices,
+		ExpSum:         v.expSumSlices, Softmax: v.softmaxSlices, SoftmaxGrad: v.softmaxGradSlices,
 		MeanVar: v.meanVar, Normalize: v.normalizeSlices, NormGrad: v.normGradSlices, NormParamGrad: v.normParamGradSlices,
 		AdamW: v.adamWSlices,
 	}
@@ -121,11 +121,15 @@ func (v *vectorSet) maxSlice(x []float32) float32 { return v.largest(start(x), l
 
 func (v *vectorSet) sumSquaresSlice(x []float32) float64 { return v.sumSquares(start(x), len(x)) }
 
-func (v *vectorSet) sumExpSlice(x []float32, shift float32) float32 {
-	return v.sumExp(start(x), len(x), shift)
-}
-
 func (v *vectorSet) firstNonFiniteSlice(x []float32) int { return v.firstNonFinite(start(x), len(x)) }
+
+func (v *vectorSet) expSumSlices(dst, src []float32, shift float32) float32 {
+	n := len(dst)
+	if n == 0 {
+		return 0
+	}
+	return v.softmaxExp(&dst[0], first(src, n), n, shift, 1)
+}
 
 func (v *vectorSet) softmaxSlices(dst, src []float32, scale float32) {
 	n := len(dst)

@@ -6,9 +6,9 @@ func genericTable() *Table {
 		Level: Generic, tiles: genericTiles(),
 		Exp: genericExp, Erf: genericErf, Tanh: genericTanh, GELU: genericGELU, GELUGrad: genericGELUGrad, TanhGrad: genericTanhGrad,
 		Add: genericAdd, Mul: genericMul, MulAdd: genericMulAdd, Scale: genericScale, Axpy: genericAxpy, Dropout: genericDropout,
-		Sum: genericSum, Dot: genericDot, Max: genericMax, SumSquares: genericSumSquares, SumExp: genericSumExp,
+		Sum: genericSum, Dot: genericDot, Max: genericMax, SumSquares: genericSumSquares,
 		FirstNonFinite: genericFirstNonFinite,
-		Softmax:        genericSoftmax, SoftmaxGrad: genericSoftmaxGrad,
+		ExpSum:         genericExpSum, Softmax: genericSoftmax, SoftmaxGrad: genericSoftmaxGrad,
 		MeanVar: genericMeanVar, Normalize: genericNormalize, NormGrad: genericNormGrad, NormParamGrad: genericNormParamGrad,
 		AdamW: genericAdamW,
 	}

@@ -92,11 +92,6 @@ func largestAVX512(x *float32, n int) (result float32)
 //go:noescape
 func sumSquaresAVX512(x *float32, n int) (sum float64)
 
-// sumExpAVX512 is the sum of e^(x-shift).
-//
-//go:noescape
-func sumExpAVX512(x *float32, n int, shift float32) (sum float32)
-
 // softmaxExpAVX512 is dst = e^(scale·(x-largest)) and its sum.
 //
 //go:noescape
@@ -236,11 +231,6 @@ func largestAVX2(x *float32, n int) (result float32)
 //
 //go:noescape
 func sumSquaresAVX2(x *float32, n int) (sum float64)
-
-// sumExpAVX2 is the sum of e^(x-shift).
-//
-//go:noescape
-func sumExpAVX2(x *float32, n int, shift float32) (sum float32)
 
 // softmaxExpAVX2 is dst = e^(scale·(x-largest)) and its sum.
 //

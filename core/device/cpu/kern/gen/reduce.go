@@ -43,7 +43,6 @@ func (v *vec) reductions() {
 		})
 	v.largest()
 	v.sumSquares()
-	v.sumExp()
 	v.softmaxExp()
 	v.firstNonFinite()
 }
@@ -104,24 +103,6 @@ func (v *vec) sumSquares() {
 		v.op("VADDPD", "X8", "X0", "X0")
 		v.op("VMOVSD", "X0", "sum+16(FP)")
 		v.ret()
-	})
-}
-
-func (v *vec) sumExp() {
-	v.function("sumExp", "is the sum of e^(x-shift).", params(vector, "shift"), sum, func() {
-		v.broadcast("shift", 12)
-		v.setExpLimits(14, 13)
-		v.zero(4)
-		v.loop(nil, func() {
-			v.load("DI", 0)
-			v.op("VSUBPS", 12, 0, 0)
-			v.clamp(0, 14, 13)
-			v.exp(0, 1, 2, 3)
-			v.drop(2)
-			v.op("VADDPS", 2, 4, 4)
-		})
-		v.foldLanes("VADDPS", 4, 5)
-		v.ret(result{"sum", 4})
 	})
 }
 
