@@ -64,10 +64,13 @@ const alignment = 64
 // maxBytes bounds one allocation, so that a wrong size is an error and not the end of the process.
 const maxBytes = 1 << 40
 
-// Alloc returns zeroed, aligned host memory.
+// Alloc returns zeroed, aligned host memory, or an error if the machine has not so much.
 func (d *Device) Alloc(bytes int) (*device.Memory, error) {
 	if bytes < 0 || bytes > maxBytes {
 		return nil, fmt.Errorf("allocate %d bytes on the CPU: out of range", bytes)
+	}
+	if err := reserve(bytes); err != nil {
+		return nil, err
 	}
 	raw := make([]byte, bytes+alignment)
 	shift := int(-uintptr(unsafe.Pointer(&raw[0])) & (alignment - 1))
@@ -75,7 +78,10 @@ func (d *Device) Alloc(bytes int) (*device.Memory, error) {
 }
 
 // Free lets the memory be collected.
-func (d *Device) Free(m *device.Memory) { m.Host, m.Bytes = nil, 0 }
+func (d *Device) Free(m *device.Memory) {
+	live.Add(-int64(m.Bytes))
+	m.Host, m.Bytes = nil, 0
+}
 
 // UploadF32 copies host values into a view.
 func (d *Device) UploadF32(dst device.Tensor, src []float32) { copyExact(dst.F32(), src) }
