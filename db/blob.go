@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"flexi/core/run"
 )
 
 // blobs are the files beside the database, each named by the SHA-256 of its content. A file is complete and durable before any record
@@ -204,10 +206,13 @@ func (s *Store) settle(f diskFile, path string) error {
 // OpenBlob implements run.Store. The whole file is compared with its hash before the first byte is given out.
 func (s *Store) OpenBlob(hash string) (io.ReadCloser, error) {
 	if !validHash(hash) {
-		return nil, fmt.Errorf("open blob %q: %w", hash, ErrNotFound)
+		return nil, fmt.Errorf("open blob %q: %w: %w", hash, run.ErrLost, ErrNotFound)
 	}
 	f, err := openVerified(s.blobs.path(hash), hash)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrDamaged), errors.Is(err, ErrNotFound):
+		return nil, fmt.Errorf("open blob %s: %w: %w", hash[:12], run.ErrLost, err)
+	case err != nil:
 		return nil, fmt.Errorf("open blob %s: %w", hash[:12], err)
 	}
 	return f, nil

@@ -16,7 +16,8 @@ type active struct {
 
 	ctx      context.Context // ends trainings and proposals
 	cancel   context.CancelFunc
-	pause    atomic.Bool // read by workers
+	pause    atomic.Bool   // read by workers
+	halted   chan struct{} // closed when pause becomes true
 	slots    []*slot
 	thinking string
 	opening  bool
@@ -27,7 +28,8 @@ type active struct {
 	standing
 	events      []Event
 	surrogate   *Surrogate
-	lastCommand Command // the newest accepted one, for "already pausing"
+	viewStored  time.Time // when surrogate was last given to the store
+	lastCommand Command   // the newest accepted one, for "already pausing"
 	seen        map[string]Reply
 	since       time.Time // when the state became Running
 }
@@ -43,14 +45,17 @@ type slot struct {
 	skipped  int // steps that earlier sessions made
 	losses   []float64
 
+	worker *worker // of the training, nil while there is none; owned by the loop
+
 	saves     int       // checkpoints since the last line about them; owned by the loop
 	savesTold time.Time // when that line was written
 }
 
 // begin occupies the slot.
-func (s *slot) begin(trial int, now time.Time) {
+func (s *slot) begin(trial int, now time.Time, w *worker) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.worker = w
 	s.trial, s.since, s.progress, s.skipped, s.losses = trial, now, Progress{Phase: "starting"}, 0, nil
 	s.saves, s.savesTold = 0, time.Time{}
 }
@@ -59,7 +64,7 @@ func (s *slot) begin(trial int, now time.Time) {
 func (s *slot) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.trial = -1
+	s.trial, s.worker = -1, nil
 }
 
 func (s *slot) view(now time.Time) WorkerView {
@@ -67,18 +72,25 @@ func (s *slot) view(now time.Time) WorkerView {
 	defer s.mu.Unlock()
 	v := WorkerView{Slot: s.id, Trial: s.trial, Since: s.since, Progress: s.progress, Losses: slices.Clone(s.losses)}
 	if p := s.progress; s.trial >= 0 && p.Step > s.skipped && p.Steps > 0 {
-		v.ETA = time.Duration(float64(now.Sub(s.since)) / float64(p.Step-s.skipped) * float64(p.Steps-p.Step))
+		v.ETA = time.Duration(float64(max(0, now.Sub(s.since))) / float64(p.Step-s.skipped) * float64(p.Steps-p.Step))
 	}
 	return v
 }
 
 func newActive(r Run, trials []Trial) *active {
-	a := &active{Run: r, seen: map[string]Reply{}}
+	a := &active{Run: r, seen: map[string]Reply{}, halted: make(chan struct{})}
 	for i := range trials {
 		a.trials = append(a.trials, &trials[i])
 	}
 	a.standing = standingOf(a.trials, r.Objective)
 	return a
+}
+
+// askToPause tells the workers to stop at the next step boundary, and those who wait to try again.
+func (a *active) askToPause() {
+	if !a.pause.Swap(true) {
+		close(a.halted)
+	}
 }
 
 // set replaces a trial and brings the totals up to date.
@@ -98,6 +110,20 @@ func (a *active) history() []Trial {
 		out[i] = *t
 	}
 	return out
+}
+
+// passed reports whether a time has passed since then, which may lie in the future of a clock that was set back.
+func passed(now, then time.Time, d time.Duration) bool { return now.Sub(then) >= d || now.Before(then) }
+
+// endTime is the time for a trial that ends now: later than that of all that ended before, also when the clock was set back, because their order is told
+// by their times.
+func (a *active) endTime(now time.Time) time.Time {
+	for _, t := range a.trials {
+		if !now.After(t.Ended) {
+			now = t.Ended.Add(time.Nanosecond)
+		}
+	}
+	return now
 }
 
 // busy counts trainings.
@@ -170,7 +196,7 @@ func (a *active) view(now time.Time) RunView {
 		Events: a.events, Surrogate: a.surrogate, Thinking: a.thinking,
 	}
 	if a.State == Running || a.State == Pausing || a.State == Stopping {
-		v.Seconds += now.Sub(a.since).Seconds()
+		v.Seconds += max(0, now.Sub(a.since).Seconds())
 		for _, s := range a.slots {
 			v.Workers = append(v.Workers, s.view(now))
 		}

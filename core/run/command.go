@@ -142,7 +142,7 @@ func (c *Controller) kill(a *active) Reply {
 	return c.stop(a)
 }
 
-// retry queues a failed trial again, with the same architecture and seed.
+// retry queues a failed trial again, with the same architecture and seed. A person may know that the cause is gone, so it has all its attempts again.
 func (c *Controller) retry(a *active, cmd Command) Reply {
 	if cmd.Trial < 0 || cmd.Trial >= len(a.trials) {
 		return refuse("%s has no trial %d", a.ID, cmd.Trial)
@@ -151,23 +151,20 @@ func (c *Controller) retry(a *active, cmd Command) Reply {
 	if t.State != Failed {
 		return refuse("trial %d of %s is %s; only a failed one can be tried again", t.ID, a.ID, t.State)
 	}
-	if t.Attempt >= maxAttempts {
-		return refuse("trial %d of %s failed %d times, the last time with: %s", t.ID, a.ID, t.Attempt, t.Error)
-	}
 	// From the beginning: what made it fail may be in the checkpoint.
-	t.Attempt++
-	t.State, t.Checkpoint, t.Ended = Queued, "", time.Time{}
+	t.Attempt = 1
+	t.State, t.Checkpoint, t.Earlier, t.Ended = Queued, "", "", time.Time{}
 	if err := c.store.PutTrial(c.ctx, t, nil); err != nil {
 		return refuse("could not store it: %v", err)
 	}
 	a.set(t)
 	if a.State == Running {
 		c.schedule(a)
-		return Reply{Text: fmt.Sprintf("trial %d of %s is queued, attempt %d of %d", t.ID, a.ID, t.Attempt, maxAttempts)}
+		return Reply{Text: fmt.Sprintf("trial %d of %s is queued again", t.ID, a.ID)}
 	}
 	if a.State == Done || a.State == Failed || a.State == Stopped {
 		a.State, a.Want = Paused, Paused
 		c.save(a)
 	}
-	return Reply{Text: fmt.Sprintf("trial %d of %s is queued, attempt %d of %d; go on with `flexi resume %s`", t.ID, a.ID, t.Attempt, maxAttempts, a.ID)}
+	return Reply{Text: fmt.Sprintf("trial %d of %s is queued again; go on with `flexi resume %s`", t.ID, a.ID, a.ID)}
 }

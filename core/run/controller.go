@@ -42,6 +42,12 @@ func New(ctx context.Context, store Store, kinds []Kind, o Options) (*Controller
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
+	if o.Patience == 0 {
+		o.Patience = defaultPatience
+	}
+	if o.Backoff == 0 {
+		o.Backoff = defaultBackoff
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -72,6 +78,9 @@ func (c *Controller) loadRuns() error {
 		a := newActive(r, trials)
 		if a.events, err = c.store.Events(c.ctx, r.ID, eventsKept); err != nil {
 			return fmt.Errorf("load events of %s: %w", r.ID, err)
+		}
+		if a.surrogate, err = c.store.View(c.ctx, r.ID); err != nil {
+			return fmt.Errorf("load surrogate of %s: %w", r.ID, err)
 		}
 		c.runs = append(c.runs, a)
 		if err := c.recover(a); err != nil {
@@ -125,7 +134,8 @@ func (c *Controller) loop() {
 			}
 			close(call.done)
 		case <-tick.C:
-			if c.anyBusy() {
+			c.findHung()
+			if c.changed || c.anyBusy() {
 				c.publish()
 			}
 		case <-c.ctx.Done():

@@ -16,6 +16,19 @@ var ErrWait = errors.New("waiting for results")
 // ErrDone is returned by Job.Next when the run is finished although its budget is not used up (converged, space exhausted).
 var ErrDone = errors.New("nothing left to propose")
 
+// Final marks an error of Job.Train that a second attempt would meet again, because a training depends on its trial and seed alone: it is not tried again.
+func Final(err error) error { return finalError{err} }
+
+// IsFinal reports whether an error was marked by Final.
+func IsFinal(err error) bool {
+	_, ok := errors.AsType[finalError](err)
+	return ok
+}
+
+type finalError struct{ error }
+
+func (e finalError) Unwrap() error { return e.error }
+
 // Kind makes jobs of one sort of run.
 type Kind interface {
 	// Name is what Run.Kind holds.

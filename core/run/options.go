@@ -13,7 +13,20 @@ type Options struct {
 	Version string
 	// Threads is the number of processor threads that the workers of a run share.
 	Threads int
+	// Patience is how long a training may give no sign of life before it counts as hung; 0 takes defaultPatience.
+	Patience time.Duration
+	// Backoff is the wait before a failed training is tried again; each further one is four times as long. 0 takes defaultBackoff.
+	Backoff time.Duration
 }
+
+const (
+	defaultPatience = 30 * time.Minute
+	defaultBackoff  = 2 * time.Second
+	backoffFactor   = 4
+)
+
+// viewEvery is the least time between two stored pictures of a run's surrogate while it works.
+const viewEvery = time.Minute
 
 // publishEvery bounds how often progress alone makes a new snapshot.
 const publishEvery = 250 * time.Millisecond

@@ -3,6 +3,7 @@ package run_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -52,11 +53,22 @@ func newRig(t *testing.T, kind *runtest.Kind) *rig {
 
 func rigOn(t *testing.T, kind *runtest.Kind, store *runtest.Memory, c *clock) *rig {
 	t.Helper()
+	return rigFor(t, kind, store, c, run.Options{Backoff: time.Millisecond})
+}
+
+func rigWith(t *testing.T, kind *runtest.Kind, o run.Options) *rig {
+	t.Helper()
+	return rigFor(t, kind, runtest.NewMemory(), &clock{now: time.Unix(1_000_000, 0)}, o)
+}
+
+func rigFor(t *testing.T, kind *runtest.Kind, store *runtest.Memory, c *clock, o run.Options) *rig {
+	t.Helper()
+	o.Clock, o.Device, o.Version, o.Threads, o.Patience = c.Now, "test", "1", 4, time.Hour
 	b := &rig{t: t, kind: kind, store: store, clock: c}
 	life, die := context.WithCancel(context.Background())
 	b.die = die
 	var err error
-	if b.Controller, err = run.New(life, store, []run.Kind{kind}, run.Options{Clock: c.Now, Device: "test", Version: "1", Threads: 4}); err != nil {
+	if b.Controller, err = run.New(life, store, []run.Kind{kind}, o); err != nil {
 		t.Fatal(err)
 	}
 	var stop context.CancelFunc
@@ -249,5 +261,12 @@ func contains(t *testing.T, what, text string, parts ...string) {
 		if !strings.Contains(text, p) {
 			t.Errorf("%s: %q does not say %q", what, text, p)
 		}
+	}
+}
+
+func same[T any](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%s: %v, want %v", what, got, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -17,6 +18,7 @@ func (c *Controller) start(a *active) {
 	}
 	a.since, a.State, a.Want, a.Error, a.Ended = now, Running, Running, "", time.Time{}
 	a.pause.Store(false)
+	a.halted = make(chan struct{})
 	a.waiting, a.spent = false, false
 	a.ctx, a.cancel = context.WithCancel(c.ctx)
 	a.slots = nil
@@ -57,11 +59,12 @@ func (c *Controller) open(a *active) {
 	})
 }
 
-// background runs f outside the loop and its result inside.
-func (c *Controller) background(f func() func()) {
+// background runs f outside the loop and its result inside. Shutdown waits for it, until the function that is returned is called.
+func (c *Controller) background(f func() func()) (leave func()) {
 	c.work.Add(1)
+	leave = sync.OnceFunc(c.work.Done)
 	go func() {
-		defer c.work.Done()
+		defer leave()
 		then := f()
 		// After the loop has ended there is nobody left to tell.
 		_ = c.do(context.Background(), func() {
@@ -69,6 +72,7 @@ func (c *Controller) background(f func() func()) {
 			c.changed = true
 		})
 	}()
+	return leave
 }
 
 // schedule gives every idle worker something to do, and ends the run when there is nothing left.
@@ -101,7 +105,7 @@ func (c *Controller) propose(a *active) {
 		t, state, view, err := job.next(ctx, trials)
 		return func() {
 			a.thinking = ""
-			a.surrogate = view
+			c.look(a, view)
 			switch {
 			case err == nil:
 				c.proposed(a, t, state)
@@ -119,6 +123,24 @@ func (c *Controller) propose(a *active) {
 			c.schedule(a)
 		}
 	})
+}
+
+// look keeps what the surrogate thinks, for viewers now and after the next start.
+func (c *Controller) look(a *active, view *Surrogate) {
+	a.surrogate = view
+	if passed(c.opts.Clock(), a.viewStored, viewEvery) {
+		c.storeView(a)
+	}
+}
+
+func (c *Controller) storeView(a *active) {
+	if a.surrogate == nil {
+		return
+	}
+	a.viewStored = c.opts.Clock()
+	if err := c.store.PutView(c.ctx, a.ID, a.surrogate); err != nil {
+		c.log.Error("store surrogate", "run", a.ID, "err", err)
+	}
 }
 
 func (c *Controller) proposed(a *active, t Trial, state []byte) {
@@ -144,7 +166,7 @@ func (p *Prediction) finite() bool {
 // halt asks a running run to become Paused or Stopped at the next step boundaries; is says through which state.
 func (c *Controller) halt(a *active, is State) {
 	a.State = is
-	a.pause.Store(true)
+	a.askToPause()
 	c.save(a)
 	c.schedule(a)
 }
@@ -191,19 +213,20 @@ func (c *Controller) fail(a *active, err error) {
 		return
 	}
 	a.Error = err.Error()
-	a.pause.Store(true)
+	a.askToPause()
 	c.end(a, Failed, "failed: "+a.Error)
 	c.settle(a)
 }
 
 func (c *Controller) end(a *active, s State, text string) {
 	now := c.opts.Clock()
-	a.Seconds += now.Sub(a.since).Seconds()
+	a.Seconds += max(0, now.Sub(a.since).Seconds())
 	a.since = now
 	a.State = s
 	if s != Paused {
 		a.Ended = now
 	}
+	c.storeView(a)
 	c.save(a)
 	c.event(a, -1, "state", text)
 }

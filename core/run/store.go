@@ -2,8 +2,12 @@ package run
 
 import (
 	"context"
+	"errors"
 	"io"
 )
+
+// ErrLost is returned by Store.OpenBlob for content that is gone for good: a missing or damaged file.
+var ErrLost = errors.New("its content is lost")
 
 // Store keeps runs. Every method returns after the change is durable, unless it says otherwise. Implementations are safe for concurrent use.
 type Store interface {
@@ -28,7 +32,8 @@ type Store interface {
 	// Events returns the newest n events of a run ("" for all runs), oldest first.
 	Events(ctx context.Context, run string, n int) ([]Event, error)
 
-	// PutBlob writes a file once, named by its SHA-256; it is durable before the name is returned.
+	// PutBlob writes a file once, named by its SHA-256; it is durable before the name is returned. OpenBlob returns ErrLost for a file that is missing or
+	// no longer what was written.
 	PutBlob(ctx context.Context, write func(io.Writer) error) (hash string, size int64, err error)
 	OpenBlob(hash string) (io.ReadCloser, error)
 

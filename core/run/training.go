@@ -19,13 +19,19 @@ func (c *Controller) train(a *active, s *slot, t Trial) {
 		return
 	}
 	a.set(t)
-	s.begin(t.ID, now)
-	w := &worker{c: c, a: a, slot: s, trial: t.ID, began: now, spent: t.Seconds, threads: max(1, c.opts.Threads/len(a.slots)), slots: len(a.slots)}
-	job, ctx := a.job.job, a.ctx
-	c.background(func() func() {
+	ctx, cancel := context.WithCancel(a.ctx)
+	w := &worker{c: c, a: a, slot: s, trial: t.ID, began: now, spent: t.Seconds, threads: max(1, c.opts.Threads/len(a.slots)), slots: len(a.slots), cancel: cancel}
+	w.sign()
+	s.begin(t.ID, now, w)
+	job := a.job.job
+	w.leave = c.background(func() func() {
+		defer cancel()
 		result, weights, err := c.trainAndKeep(ctx, job, t, w)
 		return func() {
-			s.end()
+			if w.given.Load() {
+				c.log.Warn("a training that was given up came back", "run", a.ID, "trial", t.ID, "err", err)
+				return
+			}
 			a.results++
 			c.trained(a, *a.trials[t.ID], w, result, weights, err)
 		}
@@ -35,6 +41,9 @@ func (c *Controller) train(a *active, s *slot, t Trial) {
 // trainAndKeep trains and writes the weights' file; both happen on the training's goroutine.
 func (c *Controller) trainAndKeep(ctx context.Context, job Job, t Trial, w *worker) (r Result, weights string, err error) {
 	err = protect(func() (err error) {
+		if t, err = w.readable(ctx, t); err != nil {
+			return err
+		}
 		if r, err = job.Train(ctx, t, w); err != nil || r.Weights == nil || !finite(r.Score) {
 			return err
 		}
@@ -45,31 +54,34 @@ func (c *Controller) trainAndKeep(ctx context.Context, job Job, t Trial, w *work
 	return r, weights, err
 }
 
-// trained applies what became of a training.
+// trained applies what became of a training, and frees its slot.
 func (c *Controller) trained(a *active, t Trial, w *worker, r Result, weights string, err error) {
 	t.Seconds = w.seconds()
 	if err == nil && !finite(r.Score) {
-		err = fmt.Errorf("the score is not finite: %v", r.Score)
+		err = Final(fmt.Errorf("the score is not finite: %v", r.Score))
 	}
+	again := false
 	switch {
 	case err == nil:
 		score := r.Score
 		// A part of the score may be undefined (a correlation with a constant); a number that is none cannot be stored or compared.
 		maps.DeleteFunc(r.Scores, func(_ string, x float64) bool { return !finite(x) })
 		t.State, t.Score, t.Scores, t.Parent, t.Overlap = Done, &score, r.Scores, r.Parent, r.Overlap
-		t.Weights, t.Checkpoint, t.Ended = weights, "", c.opts.Clock()
+		t.Weights, t.Checkpoint, t.Earlier, t.Ended = weights, "", "", a.endTime(c.opts.Clock())
 	case errors.Is(err, ErrPaused) && w.ShouldPause(), a.ctx.Err() != nil:
 		t.State = waitingState(t)
 	default:
-		t.State, t.Error, t.Ended = Failed, err.Error(), c.opts.Clock()
-		if p, ok := errors.AsType[*panicError](err); ok {
-			c.log.Error("trial ended with a panic", "run", a.ID, "trial", t.ID, "err", err, "stack", string(p.stack))
-		}
+		again = c.failed(a, &t, err)
 	}
 	before := a.best
 	stored := c.store.PutTrial(c.ctx, t, nil)
 	a.set(t)
 	a.waiting = false
+	if again && stored == nil && a.State == Running {
+		c.waitToRetry(a, w.slot, t)
+		return
+	}
+	w.slot.end()
 	if stored != nil {
 		c.fail(a, stored)
 		return

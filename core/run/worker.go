@@ -2,8 +2,10 @@ package run
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +19,11 @@ type worker struct {
 	spent   float64 // seconds of earlier sessions
 	threads int
 	slots   int
+
+	cancel context.CancelFunc
+	leave  func()      // Shutdown no longer waits for it
+	given  atomic.Bool // it was given up: what it still does has no effect
+	signed atomic.Pointer[time.Time]
 }
 
 var _ Worker = (*worker)(nil)
@@ -25,12 +32,27 @@ func (w *worker) Slot() int    { return w.slot.id }
 func (w *worker) Slots() int   { return w.slots }
 func (w *worker) Threads() int { return w.threads }
 
-func (w *worker) ShouldPause() bool { return w.a.pause.Load() }
+// ShouldPause is asked at every step, so it is the sign of life.
+func (w *worker) ShouldPause() bool {
+	w.sign()
+	return w.given.Load() || w.a.pause.Load()
+}
 
-func (w *worker) seconds() float64 { return w.spent + w.c.opts.Clock().Sub(w.began).Seconds() }
+func (w *worker) sign() {
+	now := w.c.opts.Clock()
+	w.signed.Store(&now)
+}
+
+func (w *worker) lastSign() time.Time { return *w.signed.Load() }
+
+func (w *worker) seconds() float64 { return w.spent + max(0, w.c.opts.Clock().Sub(w.began).Seconds()) }
 
 // Progress replaces the progress line; the loop's next snapshot shows it.
 func (w *worker) Progress(p Progress) {
+	w.sign()
+	if w.given.Load() {
+		return
+	}
 	w.slot.mu.Lock()
 	defer w.slot.mu.Unlock()
 	if w.slot.progress.Step == 0 && p.Step > 0 {
@@ -43,6 +65,10 @@ func (w *worker) Progress(p Progress) {
 }
 
 func (w *worker) Points(p ...Point) {
+	w.sign()
+	if w.given.Load() {
+		return
+	}
 	if err := w.c.store.AddPoints(w.c.ctx, w.a.ID, w.trial, p); err != nil {
 		w.c.log.Error("store curve", "run", w.a.ID, "trial", w.trial, "err", err)
 	}
@@ -50,7 +76,11 @@ func (w *worker) Points(p ...Point) {
 
 func (w *worker) Event(kind, text string) {
 	// A line that comes after the end has no reader.
-	_ = w.c.do(w.c.ctx, func() { w.c.event(w.a, w.trial, kind, text) })
+	_ = w.c.do(w.c.ctx, func() {
+		if !w.given.Load() {
+			w.c.event(w.a, w.trial, kind, text)
+		}
+	})
 }
 
 // Save stores the checkpoint's file first and its record second.
@@ -59,10 +89,18 @@ func (w *worker) Save(ctx context.Context, write func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
+	w.sign()
 	var stored error
 	if err := w.c.do(ctx, func() {
+		if w.given.Load() {
+			stored = errors.New("the training was given up")
+			return
+		}
 		t := *w.a.trials[w.trial]
-		t.Checkpoint, t.Seconds = hash, w.seconds()
+		if hash != t.Checkpoint {
+			t.Checkpoint, t.Earlier = hash, t.Checkpoint
+		}
+		t.Seconds = w.seconds()
 		if stored = w.c.store.PutTrial(w.c.ctx, t, nil); stored == nil {
 			w.a.set(t)
 			w.tellSave()
@@ -78,7 +116,7 @@ func (w *worker) tellSave() {
 	w.c.changed = true
 	s, now := w.slot, w.c.opts.Clock()
 	s.saves++
-	if now.Sub(s.savesTold) < checkpointLines {
+	if !passed(now, s.savesTold, checkpointLines) {
 		return
 	}
 	text := "saved"

@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -54,8 +55,16 @@ type candidate struct {
 	steps     int
 }
 
-// train runs the candidate to its score, or to a pause.
+// train runs the candidate to its score, or to a pause. Numbers that are not finite would be none in a second attempt, either.
 func (c *candidate) train(ctx context.Context, source *parent) (run.Result, error) {
+	r, err := c.toScore(ctx, source)
+	if _, ok := errors.AsType[*train.NonFiniteError](err); ok {
+		err = run.Final(err)
+	}
+	return r, err
+}
+
+func (c *candidate) toScore(ctx context.Context, source *parent) (run.Result, error) {
 	defer c.closePhase()
 	if err := c.begin(source); err != nil {
 		return run.Result{}, err
@@ -73,7 +82,7 @@ func (c *candidate) train(ctx context.Context, source *parent) (run.Result, erro
 	}
 	score := text.Average(c.state.Primary)
 	if math.IsNaN(score) || math.IsInf(score, 0) {
-		return run.Result{}, fmt.Errorf("the score is not finite: %v", c.state.Primary)
+		return run.Result{}, run.Final(fmt.Errorf("the score is not finite: %v", c.state.Primary))
 	}
 	return run.Result{Score: score, Scores: c.allScores(), Parent: c.state.Parent, Overlap: c.state.Overlap, Weights: c.writeWeights}, nil
 }
@@ -199,7 +208,7 @@ func (c *candidate) validate(ctx context.Context) error {
 	}
 	mean := sum / float64(len(batches))
 	if math.IsNaN(mean) || math.IsInf(mean, 0) {
-		return fmt.Errorf("the validation loss of pre-training is not finite after %d steps", c.state.Pretrain)
+		return run.Final(fmt.Errorf("the validation loss of pre-training is not finite after %d steps", c.state.Pretrain))
 	}
 	c.state.Scores["validation loss"] = mean
 	c.worker.Points(run.Point{Series: "validation loss", Step: c.state.Pretrain, Value: mean})

@@ -162,7 +162,7 @@ func (j *job) trainOn(ctx context.Context, dev device.Device, data *Data, t run.
 	if err := json.Unmarshal(t.Arch, &arch); err != nil {
 		return run.Result{}, fmt.Errorf("read the trial's architecture: %w", err)
 	}
-	source, err := j.source(t, arch, w)
+	source, err := j.source(t, w)
 	if err != nil {
 		return run.Result{}, err
 	}

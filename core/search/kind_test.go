@@ -58,7 +58,7 @@ func (b *bench) put(data []byte) string {
 func (b *bench) Open(blob string) (io.ReadCloser, error) {
 	data, ok := b.blobs[blob]
 	if !ok {
-		return nil, os.ErrNotExist
+		return nil, run.ErrLost
 	}
 	return io.NopCloser(bytes.NewReader(data)), nil
 }
@@ -220,6 +220,42 @@ func TestTransferPerTaskToAnotherArchitecture(t *testing.T) {
 	require.NoError(t, want.Weights(&x))
 	require.NoError(t, got.Weights(&y))
 	require.Equal(t, x.Bytes(), y.Bytes())
+}
+
+// TestLostParent: a trial whose parent's weights are gone trains from scratch, and its result says so.
+func TestLostParent(t *testing.T) {
+	ctx := context.Background()
+	r := tiny(t, nil)
+	j := openJob(t, r, nil, nil)
+	b := newBench()
+	first, err := j.Next(ctx, nil)
+	require.NoError(t, err)
+	want, err := j.Train(ctx, first, b)
+	require.NoError(t, err)
+	done := finish(t, b, first, want)
+	delete(b.blobs, done.Weights)
+	for what, weights := range map[string]string{"file gone": done.Weights, "name taken out of the record": ""} {
+		done.Weights = weights
+		child := first
+		child.Parent, child.Overlap = 0, 1
+		b.events = nil
+		got, err := openJob(t, r, []run.Trial{done}, nil).Train(ctx, child, b)
+		require.NoError(t, err, what)
+		require.Equal(t, -1, got.Parent)
+		require.Equal(t, want.Scores, got.Scores)
+		require.Contains(t, b.events[0], "trains from scratch")
+	}
+}
+
+// TestDivergenceIsFinal: a learning rate that no training survives ends the trial at once, with the cause.
+func TestDivergenceIsFinal(t *testing.T) {
+	r := tiny(t, func(c *Config) { c.Pretrain.LR, c.Pretrain.Warmup, c.Pretrain.Clip = 1e30, 0, 0 })
+	j := openJob(t, r, nil, nil)
+	trial, err := j.Next(context.Background(), nil)
+	require.NoError(t, err)
+	_, err = j.Train(context.Background(), trial, newBench())
+	require.ErrorContains(t, err, "not finite")
+	require.True(t, run.IsFinal(err))
 }
 
 const smallSpace = `

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -18,8 +19,18 @@ type parent struct {
 	tensors map[string][]model.NamedTensor
 }
 
-// source reads the weights of a trial's parent; nil if it has none, or if it goes on from its own checkpoint.
-func (j *job) source(t run.Trial, query model.Arch, w run.Worker) (*parent, error) {
+// source reads the weights of a trial's parent; nil if it has none, or if it goes on from its own checkpoint. Where the parent's weights are lost the trial
+// trains from scratch, and says so.
+func (j *job) source(t run.Trial, w run.Worker) (*parent, error) {
+	p, err := j.readSource(t, w)
+	if errors.Is(err, run.ErrLost) {
+		w.Event("warn", fmt.Sprintf("trains from scratch: %v", err))
+		return nil, nil
+	}
+	return p, err
+}
+
+func (j *job) readSource(t run.Trial, w run.Worker) (*parent, error) {
 	if t.Parent < 0 || t.Checkpoint != "" {
 		return nil, nil
 	}
@@ -28,7 +39,7 @@ func (j *job) source(t run.Trial, query model.Arch, w run.Worker) (*parent, erro
 	arch := j.archs[t.Parent]
 	j.mu.Unlock()
 	if !ok {
-		return nil, fmt.Errorf("the weights of trial %d, which it should start from, are not stored", t.Parent)
+		return nil, fmt.Errorf("the weights of trial %d, which it should start from, are not stored: %w", t.Parent, run.ErrLost)
 	}
 	r, err := w.Open(blob)
 	if err != nil {

@@ -23,6 +23,7 @@ func TestStore(t *testing.T, open func() run.Store) {
 		"runs":        checkRuns,
 		"trials":      checkTrials,
 		"job state":   checkJobState,
+		"view":        checkView,
 		"points":      checkPoints,
 		"events":      checkEvents,
 		"blobs":       checkBlobs,
@@ -161,6 +162,23 @@ func checkJobState(t *testing.T, s run.Store) {
 	}
 }
 
+func checkView(t *testing.T, s run.Store) {
+	a, b := create(t, s, "search"), create(t, s, "search")
+	if v := must[*run.Surrogate](t)(s.View(t.Context(), a.ID)); v != nil {
+		t.Errorf("a new run has a view: %v", v)
+	}
+	want := &run.Surrogate{Fitted: 3, Loss: 0.1, Candidates: []run.Candidate{{Hash: "ab", Params: 1 << 40, Predict: run.Prediction{Mean: math.Pi}, Trial: -1}}}
+	for _, v := range []*run.Surrogate{{Fitted: 2}, want} {
+		if err := s.PutView(t.Context(), a.ID, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	same(t, "view", must[*run.Surrogate](t)(s.View(t.Context(), a.ID)), want)
+	if v := must[*run.Surrogate](t)(s.View(t.Context(), b.ID)); v != nil {
+		t.Errorf("the other run got the view: %v", v)
+	}
+}
+
 func checkPoints(t *testing.T, s run.Store) {
 	r := create(t, s, "search")
 	var want []run.Point
@@ -248,8 +266,8 @@ func checkBlobs(t *testing.T, s run.Store) {
 		t.Errorf("stats after a caller gave up: %+v", st)
 	}
 	for _, bad := range []string{"", "../../etc/passwd", hash[:63] + "g", hash[1:] + "0"} {
-		if _, err := s.OpenBlob(bad); err == nil {
-			t.Errorf("blob %q opened", bad)
+		if _, err := s.OpenBlob(bad); !errors.Is(err, run.ErrLost) {
+			t.Errorf("blob %q: %v", bad, err)
 		}
 	}
 }

@@ -25,6 +25,8 @@ type Kind struct {
 	OnOpen func(ctx context.Context) error
 	OnNext func(ctx context.Context, trials []run.Trial) error
 	OnStep func(ctx context.Context, t run.Trial, step int) error
+	// Forgive lets a training begin while another of the same trial, which was given up, still runs.
+	Forgive bool
 	// Score makes the score of the sum; nil: the sum.
 	Score func(t run.Trial, sum float64) float64
 
@@ -58,7 +60,7 @@ func (k *Kind) enter(t run.Trial) func(finished bool) {
 		k.training, k.finished = map[trialRef]bool{}, map[trialRef]int{}
 	}
 	ref := trialRef{t.Run, t.ID}
-	if k.training[ref] {
+	if k.training[ref] && !k.Forgive {
 		k.complain("trial %d of %s is trained twice at once", t.ID, t.Run)
 	}
 	if k.finished[ref] > 0 {

@@ -57,6 +57,13 @@ func (m *Memory) FailWrites(err error) {
 	m.fail = err
 }
 
+// LoseBlob removes a blob behind the store's back.
+func (m *Memory) LoseBlob(hash string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.blobs, hash)
+}
+
 // Reopen returns a store with the same content, as a process finds it that starts after this one was killed: m refuses further calls.
 func (m *Memory) Reopen() *Memory {
 	m.mu.Lock()
@@ -299,7 +306,7 @@ func (m *Memory) OpenBlob(hash string) (io.ReadCloser, error) {
 	defer m.mu.Unlock()
 	b, ok := m.blobs[hash]
 	if !ok {
-		return nil, fmt.Errorf("open blob %q: %w", hash, ErrNotFound)
+		return nil, fmt.Errorf("open blob %q: %w: %w", hash, run.ErrLost, ErrNotFound)
 	}
 	return io.NopCloser(bytes.NewReader(b)), nil
 }

@@ -1,0 +1,108 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+)
+
+// A trial that fails ends alone: with a panic, an error, or without a sign of life. It is tried again from its beginning, because what made it fail may
+// be in its checkpoint, after a wait that grows, at most maxAttempts times in all.
+
+// failed notes the cause, and reports whether the trial is to be tried again.
+func (c *Controller) failed(a *active, t *Trial, err error) (again bool) {
+	t.Error = err.Error()
+	if p, ok := errors.AsType[*panicError](err); ok {
+		c.log.Error("trial ended with a panic", "run", a.ID, "trial", t.ID, "err", err, "stack", string(p.stack))
+	}
+	if IsFinal(err) || t.Attempt >= maxAttempts {
+		t.State, t.Ended = Failed, a.endTime(c.opts.Clock())
+		return false
+	}
+	c.event(a, t.ID, "fail", fmt.Sprintf("%s (attempt %d of %d; it is tried again)", t.Error, t.Attempt, maxAttempts))
+	t.Attempt++
+	t.State, t.Checkpoint, t.Earlier = Queued, "", ""
+	return true
+}
+
+// waitToRetry keeps the slot while it waits: another trial proposed meanwhile would make the search depend on the clock.
+func (c *Controller) waitToRetry(a *active, s *slot, t Trial) {
+	wait := c.opts.Backoff
+	for range t.Attempt - 2 {
+		wait *= backoffFactor
+	}
+	s.begin(t.ID, c.opts.Clock(), nil)
+	s.progress.Phase = "waiting to try again"
+	ctx, halted := a.ctx, a.halted
+	c.background(func() func() {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-halted:
+		case <-ctx.Done():
+		}
+		return func() {
+			s.end()
+			c.schedule(a)
+		}
+	})
+}
+
+// findHung gives up trainings that have shown no sign of life for too long.
+func (c *Controller) findHung() {
+	now := c.opts.Clock()
+	for _, a := range c.runs {
+		for _, s := range a.slots {
+			if s.worker != nil && now.Sub(s.worker.lastSign()) > c.opts.Patience {
+				c.giveUp(a, s.worker, now)
+			}
+		}
+	}
+}
+
+// giveUp ends a trial whose training hangs. Nobody can end its goroutine: it is told to stop, its results are ignored, and the log holds where it was.
+func (c *Controller) giveUp(a *active, w *worker, now time.Time) {
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	c.log.Error("a training hangs and is given up", "run", a.ID, "trial", w.trial, "silent", now.Sub(w.lastSign()), "stacks", string(stacks))
+	w.given.Store(true)
+	w.cancel()
+	w.leave()
+	err := fmt.Errorf("no sign of life for %s: the training hung and was given up; the log says where", now.Sub(w.lastSign()).Round(time.Second))
+	a.results++
+	c.trained(a, *a.trials[w.trial], w, Result{}, "", err)
+}
+
+// readable is the trial with the newest checkpoint that can be read: one that is damaged or gone is dropped for the one before it, or for the beginning.
+func (w *worker) readable(ctx context.Context, t Trial) (Trial, error) {
+	for t.Checkpoint != "" {
+		f, err := w.c.store.OpenBlob(t.Checkpoint)
+		if err == nil {
+			return t, f.Close()
+		}
+		if !errors.Is(err, ErrLost) {
+			return t, err
+		}
+		t.Checkpoint, t.Earlier = t.Earlier, ""
+		from := "the checkpoint before it"
+		if t.Checkpoint == "" {
+			from = "the beginning"
+		}
+		var stored error
+		if derr := w.c.do(ctx, func() {
+			if stored = w.c.store.PutTrial(w.c.ctx, t, nil); stored == nil {
+				w.a.set(t)
+				w.c.event(w.a, t.ID, "warn", fmt.Sprintf("the checkpoint cannot be read (%v); the trial goes on from %s", err, from))
+			}
+		}); derr != nil {
+			return t, derr
+		}
+		if stored != nil {
+			return t, stored
+		}
+	}
+	return t, nil
+}
