@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"context"
 	"encoding/csv"
 	"os"
 	"os/exec"
@@ -11,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -70,45 +68,6 @@ func results(t *testing.T, dir string) [][]string {
 		rows[i][5] = "" // seconds
 	}
 	return rows
-}
-
-// TestKilledSearchEndsLikeAnUninterruptedOne kills the process three times, resumes each time, and compares the results with those of a search
-// that was left alone, byte for byte.
-func TestKilledSearchEndsLikeAnUninterruptedOne(t *testing.T) {
-	calm := crashDir(t)
-	out, err := flexiCommand(t, calm, "search", "--config", "tiny.yaml", "--workspace", "ws", "--workers", "1", "--plain").CombinedOutput()
-	require.NoError(t, err, string(out))
-	want := results(t, calm)
-	require.Len(t, want, 6)
-
-	dir := crashDir(t)
-	killAfter(t, flexiCommand(t, dir, "search", "--config", "tiny.yaml", "--workspace", "ws", "--workers", "1", "--plain"), `checkpoint #0 saved`)
-	out, err = flexiCommand(t, dir, "runs", "--workspace", "ws").Output()
-	require.NoError(t, err)
-	require.Contains(t, string(out), "lost")
-	resume := func() *exec.Cmd { return flexiCommand(t, dir, "resume", "search-01", "--workspace", "ws", "--plain") }
-	killAfter(t, resume(), `done #0`)
-	killAfter(t, resume(), `pick #2`)
-	out, err = resume().CombinedOutput()
-	require.NoError(t, err, string(out))
-	require.Equal(t, want, results(t, dir))
-}
-
-// killAfter starts a command and sends SIGKILL as soon as its output matches.
-func killAfter(t *testing.T, cmd *exec.Cmd, pattern string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	w := &watcher{pattern: regexp.MustCompile(pattern), seen: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = w, w
-	require.NoError(t, cmd.Start())
-	select {
-	case <-w.seen:
-	case <-ctx.Done():
-		t.Errorf("%v never printed %q:\n%s", cmd.Args, pattern, w.text.String())
-	}
-	require.NoError(t, cmd.Process.Signal(syscall.SIGKILL))
-	_ = cmd.Wait() // it was killed
 }
 
 // startSearch starts a search that would take hours and returns once it has proposed its first candidate.

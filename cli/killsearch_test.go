@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -270,4 +271,34 @@ func checkOnce(t *testing.T, dir string) {
 			require.Equal(t, 1, ends[e.Trial], "trial %d ended twice", e.Trial)
 		}
 	}
+}
+
+// TestTerminatedSearchEqualsCalmOne sends SIGTERM instead, at random instants, so that it meets checkpoints half written, openings and proposals: the
+// process saves, says how to go on, and exits with 130.
+func TestTerminatedSearchEqualsCalmOne(t *testing.T) {
+	calm := stormDir(t, "boshnas")
+	length := finish(t, calm, 1)
+	want := outcome(t, calm)
+	random := rand.New(rand.NewPCG(4, 4))
+	dir, ended := stormDir(t, "boshnas"), 0
+	for range stormKills / 2 {
+		cmd := searchOrResume(t, dir, 1)
+		if cmd == nil {
+			break
+		}
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		require.NoError(t, cmd.Start())
+		timer := time.AfterFunc(time.Duration((0.1+0.3*random.Float64())*float64(length)), func() { _ = cmd.Process.Signal(syscall.SIGTERM) })
+		if err := cmd.Wait(); timer.Stop() || err == nil {
+			break // it had ended before
+		}
+		require.Equal(t, exitInterrupted, cmd.ProcessState.ExitCode(), out.String())
+		ended++
+	}
+	finish(t, dir, 1)
+	if got := outcome(t, dir); got != want {
+		t.Fatalf("after %d times SIGTERM the search ended otherwise:\n%s", ended, firstDifference(got, want))
+	}
+	t.Logf("%d times SIGTERM", ended)
 }

@@ -261,6 +261,12 @@ func TestDamagedWithBackup(t *testing.T) {
 			if n := s.Notices(); len(n) != 1 || !strings.Contains(n[0], "37m0s old") {
 				t.Errorf("notices: %q", n)
 			}
+			if _, err := Check(dir); !errors.Is(err, ErrHeld) {
+				t.Errorf("check of a workspace in use: %v", err)
+			}
+			if err := os.Remove(bad); err != nil {
+				t.Fatal(err)
+			}
 			kept, err := filepath.Glob(path + ".bad-*")
 			if err != nil || (len(kept) == 1) != (name != "gone") {
 				t.Errorf("kept: %v, %v", kept, err)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -48,11 +49,11 @@ func Open(dir string, o Options) (s *Store, err error) {
 		o.disk = osDisk{}
 	}
 	if err := makeFolders(dir); err != nil {
-		return nil, fmt.Errorf("open workspace %s: %w", dir, err)
+		return nil, fmt.Errorf("open workspace %s: %w", dir, unwritable(err))
 	}
 	lock, err := lockWorkspace(dir, o.Clock())
 	if err != nil {
-		return nil, fmt.Errorf("open workspace %s: %w", dir, err)
+		return nil, fmt.Errorf("open workspace %s: %w", dir, unwritable(err))
 	}
 	defer func() {
 		if err != nil {
@@ -68,6 +69,14 @@ func Open(dir string, o Options) (s *Store, err error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// unwritable adds the next step to an error of a place that cannot be written to.
+func unwritable(err error) error {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return fmt.Errorf("%w; flexi has to write there, also to look: make it writable, or copy it and name the copy with --workspace", err)
+	}
+	return err
 }
 
 // makeFolders makes what is missing of a workspace's folders, and everything in them durable that an earlier process had no time for.

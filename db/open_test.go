@@ -76,6 +76,9 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 		t.Errorf("the file was changed, %v", err)
 	}
 	setSchema(t, path, schemaVersion)
+	if err := os.RemoveAll(filepath.Join(dir, journalsFolder)); err != nil { // it knows nothing of these changes
+		t.Fatal(err)
+	}
 }
 
 func setSchema(t *testing.T, path string, version uint32) {
