@@ -2,6 +2,7 @@ package db
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"math"
 	"testing"
@@ -103,6 +104,26 @@ func TestKeysAreInverse(t *testing.T) {
 		}
 		if trial < math.MaxUint32 && bytes.Compare(trialKey(id, trial), trialKey(id, trial+1)) >= 0 {
 			t.Fatalf("keys of trials %d and %d are out of order", trial, trial+1)
+		}
+	})
+}
+
+// TestFilesNamed: the short way to a trial's file names finds what the long way does, whatever the other fields say.
+func TestFilesNamed(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.OneOf(rapid.String(), rapid.Just(`x","Checkpoint":"y`), rapid.Just(`,"Weights":"`))
+		want := run.Trial{
+			Title: text.Draw(t, "title"), Error: text.Draw(t, "error"), Arch: json.RawMessage(`{"a":1,"Checkpoint":"no"}`),
+			Scores: map[string]float64{text.Draw(t, "metric"): 1}, Checkpoint: text.Draw(t, "checkpoint"), Earlier: text.Draw(t, "earlier"), Weights: text.Draw(t, "weights"),
+		}
+		payload, err := json.Marshal(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var long namedFiles
+		short, err := filesNamed(payload)
+		if err := errors.Join(err, json.Unmarshal(payload, &long)); err != nil || short != long {
+			t.Fatalf("%+v instead of %+v, %v", short, long, err)
 		}
 	})
 }

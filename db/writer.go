@@ -30,10 +30,15 @@ type writing struct {
 
 func (w *writing) bucket(name []byte) *bbolt.Bucket { return w.tx.Bucket(name) }
 
+// appended is how full a page is left when it is split. Nearly all keys are appended, in their order, so that little is put into old pages.
+const appended = 0.9
+
 // put writes a sealed value.
 func (w *writing) put(bucket, key, value []byte) error {
 	w.puts = append(w.puts, put{bucket, key, value})
-	return w.tx.Bucket(bucket).Put(key, value)
+	b := w.tx.Bucket(bucket)
+	b.FillPercent = appended
+	return b.Put(key, value)
 }
 
 // putJSON writes a record. A value that cannot be encoded is a refusal: nothing was written.
