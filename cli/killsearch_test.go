@@ -37,7 +37,7 @@ checkpoint_seconds: 0.02
 
 const stormSpace = `
 name: few
-layers: [2, 4]
+layers: [2]
 stack: 2
 hidden: [16, 32]
 heads: [2]
