@@ -73,6 +73,9 @@ func (d *Device) Gather(y, x device.Mat, rows device.Tensor) {
 	})
 }
 
+// sumColumns is how many columns a task of Scatter has.
+const sumColumns = 64
+
 // Scatter is the adjoint of Gather. Tasks are columns, so rows are added in their order.
 func (d *Device) Scatter(y, x device.Mat, rows device.Tensor) {
 	to := rows.I32()

@@ -85,28 +85,52 @@ func (d *Device) drop(p device.Dropout, dst, src []float32, base int) {
 // LinearBackward is the backward pass of LinearForward.
 func (d *Device) LinearBackward(l device.LinearGrad) {
 	checkLinearGrad(l)
-	grad := l.DY
-	if l.Act != device.Identity || l.Drop.On() {
-		grad = l.DPre
-		d.ranges(l.DY.Rows, rowsPerTask(l.DY.Cols), func(_, lo, hi int) {
-			for i := lo; i < hi; i++ {
-				d.undo(l, i)
-			}
-		})
-	}
+	grad := d.undo(l)
 	if !l.DX.Empty() {
 		d.Gemm(device.Gemm{A: grad, B: l.W, C: l.DX})
 	}
 	if !l.DW.Empty() {
 		d.Gemm(device.Gemm{A: grad, B: l.X, C: l.DW, TransA: true})
 	}
-	if !l.DBias.Empty() {
-		d.columnSums(l.DBias.F32(), grad)
-	}
 }
 
-// undo computes row i of the gradient before activation and dropout.
-func (d *Device) undo(l device.LinearGrad, i int) {
+// sumRows is the least number of rows that are summed by themselves before they join the total: a task, whose rounding error stays small.
+const sumRows = 64
+
+// undo returns the gradient before activation and dropout, and computes the bias gradient: one partial sum per group of rows, while these are in
+// the cache.
+func (d *Device) undo(l device.LinearGrad) device.Mat {
+	grad, changed := l.DY, l.Act != device.Identity || l.Drop.On()
+	if changed {
+		grad = l.DPre
+	}
+	if !changed && l.DBias.Empty() {
+		return grad
+	}
+	n := grad.Cols
+	group := max(sumRows, rowsPerTask(n))
+	groups := (grad.Rows + group - 1) / group
+	parts := d.shared(groups * n)
+	d.ranges(grad.Rows, group, func(_, lo, hi int) {
+		part := parts[lo/group*n:][:n]
+		clear(part)
+		for i := lo; i < hi; i++ {
+			if changed {
+				d.undoRow(l, i)
+			}
+			if !l.DBias.Empty() {
+				d.t.Add(part, part, row(grad, i))
+			}
+		}
+	})
+	if !l.DBias.Empty() {
+		sumParts(d.t, l.DBias.F32(), parts, groups, n, 0)
+	}
+	return grad
+}
+
+// undoRow computes row i of the gradient before activation and dropout.
+func (d *Device) undoRow(l device.LinearGrad, i int) {
 	dst, src := row(l.DPre, i), row(l.DY, i)
 	if l.Drop.On() {
 		d.drop(l.Drop, dst, src, i*l.DY.Cols)
@@ -118,27 +142,4 @@ func (d *Device) undo(l device.LinearGrad, i int) {
 	case device.Tanh:
 		d.t.TanhGrad(dst, row(l.Y, i), src)
 	}
-}
-
-// Tasks of a column sum: columns to a task, and rows that are summed before they join the total, which keeps the rounding error small.
-const (
-	sumColumns = 64
-	sumRows    = 128
-)
-
-// columnSums writes the sum over rows of m.
-func (d *Device) columnSums(dst []float32, m device.Mat) {
-	d.ranges(m.Cols, sumColumns, func(_, lo, hi int) {
-		out := dst[lo:hi]
-		clear(out)
-		var block [sumColumns]float32
-		part := block[:hi-lo]
-		for i := 0; i < m.Rows; i += sumRows {
-			clear(part)
-			for r := i; r < min(i+sumRows, m.Rows); r++ {
-				d.t.Add(part, part, row(m, r)[lo:hi])
-			}
-			d.t.Add(out, out, part)
-		}
-	})
 }
