@@ -126,7 +126,7 @@ func TestDamageIsDetectedOrHarmless(t *testing.T) {
 }
 
 // readByBolt is what bbolt finds in a file, in the form of content.
-func readByBolt(t *testing.T, file []byte) string {
+func readByBolt(t testing.TB, file []byte) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), databaseFile)
 	if err := os.WriteFile(path, file, 0o600); err != nil {

@@ -201,9 +201,9 @@ func TestJournalsBeginWithBackups(t *testing.T) {
 	}
 }
 
-// TestOlderLayout opens a database of layout 1. testdata/schema1.db.gz is the backup that TestMain's fill with three trials left at commit 87a7700.
-func TestOlderLayout(t *testing.T) {
-	dir := t.TempDir()
+// schema1 is a database of layout 1: the backup that fill with three trials left at commit 87a7700.
+func schema1(t testing.TB) []byte {
+	t.Helper()
 	packed, err := os.Open("testdata/schema1.db.gz")
 	if err != nil {
 		t.Fatal(err)
@@ -217,6 +217,12 @@ func TestOlderLayout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return old
+}
+
+func TestOlderLayout(t *testing.T) {
+	dir := t.TempDir()
+	old := schema1(t)
 	path := filepath.Join(dir, databaseFile)
 	if err := os.WriteFile(path, old, 0o600); err != nil {
 		t.Fatal(err)

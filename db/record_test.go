@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -50,13 +52,22 @@ func FuzzDecodePoints(f *testing.F) {
 	})
 }
 
-// FuzzWalk gives the check arbitrary files: it may refuse them, never panic.
+// FuzzWalk gives the check arbitrary files: it may refuse them, never panic, and what it passes must be safe for bbolt.
 func FuzzWalk(f *testing.F) {
 	f.Add([]byte("not a database"))
 	f.Add(make([]byte, 4096))
+	sound := schema1(f)
+	f.Add(sound)
+	f.Add(sound[:len(sound)-1])
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if _, err := inventoryOf(bytes.NewReader(b), int64(len(b))); err == nil {
-			t.Error("a file without our buckets passed")
+		inv, err := inventoryOf(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			return
+		}
+		// What passes is read by bbolt, to the same end.
+		text, _, err := content(b)
+		if err != nil || text != readByBolt(t, b) {
+			t.Errorf("bbolt reads something else than the check, %v (%d trials)", err, inv.nTrials)
 		}
 	})
 }
@@ -124,6 +135,61 @@ func TestFilesNamed(t *testing.T) {
 		short, err := filesNamed(payload)
 		if err := errors.Join(err, json.Unmarshal(payload, &long)); err != nil || short != long {
 			t.Fatalf("%+v instead of %+v, %v", short, long, err)
+		}
+	})
+}
+
+// FuzzUnseal gives arbitrary values to the reader of records.
+func FuzzUnseal(f *testing.F) {
+	key := trialKey("search-01", 3)
+	f.Add(seal(trialsBucket, key, []byte(`{"Run":"search-01","ID":3,"Score":80.5,"Checkpoint":"ab","Earlier":"","Weights":""}`)))
+	f.Add(seal(trialsBucket, key, nil))
+	f.Add([]byte{recordVersion, 0, 0, 0, 0, '{'})
+	f.Fuzz(func(t *testing.T, value []byte) {
+		var tr run.Trial
+		if err := unsealJSON(trialsBucket, key, value, &tr); err != nil {
+			if !errors.Is(err, ErrDamaged) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if _, err := sealJSON(trialsBucket, key, tr); err != nil {
+			t.Fatalf("a trial that was read cannot be written: %v", err)
+		}
+	})
+}
+
+// FuzzFilesNamed: no payload makes the short way panic.
+func FuzzFilesNamed(f *testing.F) {
+	f.Add([]byte(`{"Title":"x","Checkpoint":"ab","Weights":"cd"}`))
+	f.Add([]byte(`,"Checkpoint":"`))
+	f.Fuzz(func(_ *testing.T, b []byte) { _, _ = filesNamed(b) })
+}
+
+// FuzzJournal gives arbitrary files to the journal's reader: whole transactions in order, or an end.
+func FuzzJournal(f *testing.F) {
+	whole := encodeHeader(4)
+	for id := range uint64(3) {
+		whole = append(whole, encodeTransaction(4, 5+id, []put{{runsBucket, []byte("search-01"), []byte("value")}, {bucket: viewsBucket}})...)
+	}
+	f.Add(whole)
+	f.Add(whole[:len(whole)-3])
+	f.Add(encodeHeader(0))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		path := filepath.Join(t.TempDir(), "journal")
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		next := uint64(0)
+		j, err := readJournal(path, func(id uint64, _ []put) error {
+			if next > 0 && id != next {
+				t.Fatalf("transaction %d, want %d", id, next)
+			}
+			next = id + 1
+			return nil
+		})
+		if err == nil && (j.size > int64(len(b)) || j.torn != (j.size < int64(len(b)))) {
+			t.Fatalf("%d bytes are whole of %d, torn %v", j.size, len(b), j.torn)
 		}
 	})
 }

@@ -134,3 +134,19 @@ func TestComponentsKeepDistances(t *testing.T) {
 	short := x[:3]
 	require.Equal(t, short, components(short))
 }
+
+// FuzzRead gives arbitrary tables to the reader: what it takes has a score and an encoding per row.
+func FuzzRead(f *testing.F) {
+	f.Add(rows, toyDescription)
+	f.Add("id,op\n", "{}")
+	f.Add("", toyDescription)
+	f.Fuzz(func(t *testing.T, text, about string) {
+		tab, err := Read(write(t, text, about))
+		if err != nil {
+			return
+		}
+		require.Len(t, tab.Encodings, len(tab.Scores))
+		require.Len(t, tab.Codes, len(tab.Scores))
+		_ = tab.Value(tab.Best())
+	})
+}
