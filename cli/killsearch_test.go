@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -180,6 +181,7 @@ func storm(t *testing.T, policy string, kills int) {
 		}
 		finish(t, dir, 1)
 		searches++
+		checkOnce(t, dir)
 		if got := outcome(t, dir); got != want {
 			t.Fatalf("after %d kills the search ended otherwise:\n%s", here, firstDifference(got, want))
 		}
@@ -256,7 +258,7 @@ func checkKept(t *testing.T, dir string, before map[int]run.Trial) map[int]run.T
 	return now
 }
 
-// checkOnce requires that the run's history tells of each trial's end at most once; a kill may have cut off the line itself.
+// checkOnce requires that the run's history tells of each trial's proposal and of its end once.
 func checkOnce(t *testing.T, dir string) {
 	t.Helper()
 	s, err := db.Open(filepath.Join(dir, "ws"), db.Options{})
@@ -264,12 +266,15 @@ func checkOnce(t *testing.T, dir string) {
 	defer s.Close()
 	events, err := s.Events(t.Context(), "search-01", 1<<20)
 	require.NoError(t, err)
-	ends := map[int]int{}
-	for _, e := range events {
-		if e.Kind == "done" {
-			ends[e.Trial]++
-			require.Equal(t, 1, ends[e.Trial], "trial %d ended twice", e.Trial)
+	for _, kind := range []string{"pick", "done"} {
+		var trials []int
+		for _, e := range events {
+			if e.Kind == kind {
+				trials = append(trials, e.Trial)
+			}
 		}
+		slices.Sort(trials)
+		require.Equal(t, []int{0, 1, 2, 3, 4, 5}, trials, kind)
 	}
 }
 

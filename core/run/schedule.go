@@ -149,12 +149,13 @@ func (c *Controller) proposed(a *active, t Trial, state []byte) {
 		c.event(a, t.ID, "warn", "the surrogate's prediction is not finite and is left out")
 		t.Predict = nil
 	}
+	// The line comes first: what makes the trial durable makes everything durable that was stored before it.
+	c.event(a, t.ID, "pick", fmt.Sprintf("%s, %s", t.Title, t.Why))
 	if err := c.store.PutTrial(c.ctx, t, state); err != nil {
 		c.fail(a, err)
 		return
 	}
 	a.set(t)
-	c.event(a, t.ID, "pick", fmt.Sprintf("%s, %s", t.Title, t.Why))
 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

@@ -16,7 +16,8 @@ type Store interface {
 	UpdateRun(ctx context.Context, r Run) error
 	Runs(ctx context.Context) ([]Run, error)
 
-	// PutTrial stores a new or changed trial. With state non-nil the job's state is replaced in the same transaction.
+	// PutTrial stores a new or changed trial. With state non-nil the job's state is replaced in the same transaction. Points, events and views that were
+	// added before are durable when it returns, and none of them without those before it.
 	PutTrial(ctx context.Context, t Trial, state []byte) error
 	Trials(ctx context.Context, run string) ([]Trial, error)
 	JobState(ctx context.Context, run string) ([]byte, error)

@@ -74,9 +74,10 @@ func (c *Controller) trained(a *active, t Trial, w *worker, r Result, weights st
 		again = c.failed(a, &t, err)
 	}
 	before := a.best
-	stored := c.store.PutTrial(c.ctx, t, nil)
 	a.set(t)
 	a.waiting = false
+	c.announce(a, t, before) // made durable with the trial
+	stored := c.store.PutTrial(c.ctx, t, nil)
 	if again && stored == nil && a.State == Running {
 		c.waitToRetry(a, w.slot, t)
 		return
@@ -86,7 +87,6 @@ func (c *Controller) trained(a *active, t Trial, w *worker, r Result, weights st
 		c.fail(a, stored)
 		return
 	}
-	c.announce(a, t, before)
 	if a.State == Running && c.hopeless(a) {
 		c.fail(a, fmt.Errorf("the first %d trials all failed, the last with: %s", firstFailures, t.Error))
 		return
