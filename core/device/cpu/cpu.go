@@ -20,6 +20,13 @@ type Device struct {
 	own    [][]float32 // scratch per worker, grown on demand
 	common []float32   // scratch of the running kernel
 	waves  map[waveKey][]float32
+
+	call call
+	job  job
+	// Methods as functions, bound once.
+	runPiece    func(task, worker int)
+	finishBlock func(worker, row0, row1, col0, col1 int)
+	biasBlock   func(worker, row0, row1, col0, col1 int)
 }
 
 var _ device.Device = (*Device)(nil)
@@ -41,7 +48,9 @@ func newLevel(level kern.Level, threads int) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Device{t: t, pool: kern.NewPool(threads), own: make([][]float32, threads), waves: map[waveKey][]float32{}}, nil
+	d := &Device{t: t, pool: kern.NewPool(threads), own: make([][]float32, threads), waves: map[waveKey][]float32{}}
+	d.runPiece, d.finishBlock, d.biasBlock = d.piece, d.finish, d.call.loss.addBias
+	return d, nil
 }
 
 // Name is "cpu".
@@ -124,22 +133,6 @@ func (d *Device) shared(n int) []float32 {
 	return d.common[:n]
 }
 
-// ranges calls body for fixed pieces [lo, hi) of [0, n), in parallel.
-func (d *Device) ranges(n, piece int, body func(worker, lo, hi int)) {
-	if n <= piece {
-		if n > 0 {
-			body(0, 0, n)
-		}
-		return
-	}
-	d.pool.ParallelFor((n+piece-1)/piece, func(task, worker int) {
-		body(worker, task*piece, min(n, (task+1)*piece))
-	})
-}
-
-// rowsPerTask cuts rows of the given width into tasks of about 16,000 elements.
-func rowsPerTask(width int) int { return max(1, 16384/max(width, 1)) }
-
 // row is row i of a host matrix.
 func row(m device.Mat, i int) []float32 {
 	at := (m.T.Off + i*m.Stride) * 4
@@ -155,10 +148,13 @@ func data(m device.Mat) []float32 {
 }
 
 // need panics when shapes that a kernel was given disagree.
-func need(ok bool, format string, args ...any) {
+func need(ok bool, what string) {
 	if !ok {
-		panic("cpu: " + fmt.Sprintf(format, args...))
+		fail("%s", what)
 	}
 }
+
+// fail panics with what is wrong. It stands behind a condition, so that nothing is formatted or allocated where all is well.
+func fail(format string, args ...any) { panic("cpu: " + fmt.Sprintf(format, args...)) }
 
 func sameShape(a, b device.Mat) bool { return a.Rows == b.Rows && a.Cols == b.Cols }

@@ -31,7 +31,9 @@ type crossEntropy struct {
 // CrossEntropy is the mean of -log softmax(X·Wᵀ + Bias) at the label over labelled rows, and its gradient.
 func (d *Device) CrossEntropy(c device.CrossEntropy) {
 	checkCrossEntropy(c)
-	t := &crossEntropy{CrossEntropy: c, d: d, labels: c.Labels.I32()[:c.X.Rows], gradient: !c.DX.Empty() || !c.DW.Empty() || !c.DBias.Empty()}
+	t := &d.call.loss
+	t.CrossEntropy, t.d, t.labels, t.bias = c, d, c.Labels.I32()[:c.X.Rows], nil
+	t.gradient = !c.DX.Empty() || !c.DW.Empty() || !c.DBias.Empty()
 	if !c.Bias.Empty() {
 		t.bias = c.Bias.F32()
 	}
@@ -64,10 +66,10 @@ func (t *crossEntropy) chunk(n int) float64 {
 	d, x, classes := t.d, t.X.RowsView(t.first, n), t.W.Rows
 	g := kern.Gemm{M: n, N: classes, K: x.Cols, TransB: true, A: data(x), LDA: x.Stride, B: data(t.W), LDB: t.W.Stride, C: t.logits, LDC: classes}
 	if t.bias != nil {
-		g.Epilogue = t.addBias
+		g.Epilogue = d.biasBlock
 	}
 	d.t.Gemm(d.pool, g)
-	d.ranges(n, t.group, t.rows)
+	d.ranges(n, t.group, (*Device).lossRange)
 	var sum float64
 	for _, loss := range t.losses[:n] {
 		sum += loss
@@ -101,8 +103,10 @@ func (t *crossEntropy) addBias(_, row0, row1, col0, col1 int) {
 	}
 }
 
+func (d *Device) lossRange(_, lo, hi int) { d.call.loss.rows(lo, hi) }
+
 // rows turns rows [lo, hi) of the chunk, a group, from logits into losses and the gradient of the logits.
-func (t *crossEntropy) rows(_, lo, hi int) {
+func (t *crossEntropy) rows(lo, hi int) {
 	classes, k := t.W.Rows, t.d.t
 	part := t.parts[lo/t.group*classes:][:classes]
 	clear(part)

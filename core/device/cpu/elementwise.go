@@ -1,134 +1,80 @@
 package cpu
 
-import (
-	"flexi/core/device"
-)
-
-// each calls f for every row of z, in parallel.
-func (d *Device) each(z device.Mat, f func(worker, i int, z []float32)) {
-	if z.Cols == 0 {
-		return
-	}
-	d.ranges(z.Rows, rowsPerTask(z.Cols), func(worker, lo, hi int) {
-		for i := lo; i < hi; i++ {
-			f(worker, i, row(z, i))
-		}
-	})
-}
+import "flexi/core/device"
 
 // Mul is z = x ∘ y.
 func (d *Device) Mul(z, x, y device.Mat) {
 	need(sameShape(z, x) && sameShape(z, y), "product of unequal shapes")
-	d.each(z, func(_, i int, out []float32) { d.t.Mul(out, row(x, i), row(y, i)) })
+	d.call.x, d.call.y = x, y
+	d.rows(z, (*Device).mulRow)
 }
+
+func (d *Device) mulRow(_, i int, z []float32) { d.t.Mul(z, row(d.call.x, i), row(d.call.y, i)) }
 
 // Add is z = x + y.
 func (d *Device) Add(z, x, y device.Mat) {
 	need(sameShape(z, x) && sameShape(z, y), "sum of unequal shapes")
-	d.each(z, func(_, i int, out []float32) { d.t.Add(out, row(x, i), row(y, i)) })
+	d.call.x, d.call.y = x, y
+	d.rows(z, (*Device).addRow)
 }
+
+func (d *Device) addRow(_, i int, z []float32) { d.t.Add(z, row(d.call.x, i), row(d.call.y, i)) }
 
 // Dropout is z = Drop(x).
 func (d *Device) Dropout(z, x device.Mat, p device.Dropout) {
 	need(sameShape(z, x), "dropout between unequal shapes")
-	d.each(z, func(_, i int, out []float32) {
-		if p.On() {
-			d.drop(p, out, row(x, i), i*z.Cols)
-		} else {
-			copy(out, row(x, i))
-		}
-	})
+	if !p.On() {
+		d.Copy(z, x)
+		return
+	}
+	d.call.x, d.call.drop = x, p
+	d.rows(z, (*Device).dropRow)
 }
+
+func (d *Device) dropRow(_, i int, z []float32) { d.drop(d.call.drop, z, row(d.call.x, i), i*len(z)) }
 
 // Copy is z = x.
 func (d *Device) Copy(z, x device.Mat) {
 	need(sameShape(z, x), "copy between unequal shapes")
-	d.each(z, func(_, i int, out []float32) { copy(out, row(x, i)) })
+	d.call.x = x
+	d.rows(z, (*Device).copyRow)
 }
 
+func (d *Device) copyRow(_, i int, z []float32) { copy(z, row(d.call.x, i)) }
+
 // clear zeroes the elements of a matrix and leaves those between its rows.
-func (d *Device) clear(m device.Mat) {
-	d.each(m, func(_, _ int, z []float32) { clear(z) })
-}
+func (d *Device) clear(m device.Mat) { d.rows(m, (*Device).clearRow) }
+
+func (d *Device) clearRow(_, _ int, z []float32) { clear(z) }
 
 // flatPiece is the task size of kernels over flat memory.
 const flatPiece = 1 << 15
 
 // Zero clears a view.
 func (d *Device) Zero(t device.Tensor) {
-	x := t.F32()
-	d.ranges(len(x), flatPiece, func(_, lo, hi int) { clear(x[lo:hi]) })
+	d.call.values = t.F32()
+	d.ranges(t.Len, flatPiece, (*Device).clearRange)
 }
 
-// Gather copies rows; a negative row gives zeros.
-func (d *Device) Gather(y, x device.Mat, rows device.Tensor) {
-	from := rows.I32()
-	need(len(from) >= y.Rows && y.Cols == x.Cols, "gather of %d rows by %d indices", y.Rows, len(from))
-	d.each(y, func(_, i int, out []float32) {
-		if r := int(from[i]); r >= 0 {
-			copy(out, row(x, r))
-		} else {
-			clear(out)
-		}
-	})
-}
-
-// sumColumns is how many columns a task of Scatter has.
-const sumColumns = 64
-
-// Scatter is the adjoint of Gather. Tasks are columns, so rows are added in their order.
-func (d *Device) Scatter(y, x device.Mat, rows device.Tensor) {
-	to := rows.I32()
-	need(len(to) >= x.Rows && y.Cols == x.Cols, "scatter of %d rows by %d indices", x.Rows, len(to))
-	d.clear(y)
-	d.ranges(y.Cols, sumColumns, func(_, lo, hi int) {
-		for i := range x.Rows {
-			if r := int(to[i]); r >= 0 {
-				z := row(y, r)[lo:hi]
-				d.t.Add(z, z, row(x, i)[lo:hi])
-			}
-		}
-	})
-}
-
-// EmbeddingForward is Y[r] = Token[IDs[r]] + Segment[Segments[r]].
-func (d *Device) EmbeddingForward(e device.Embedding) {
-	checkEmbedding(e)
-	ids := e.IDs.I32()
-	var segments []int32
-	if !e.Segment.Empty() {
-		segments = e.Segments.I32()
-	}
-	d.each(e.Y, func(_, i int, out []float32) {
-		token := row(e.Token, int(ids[i]))
-		if segments == nil {
-			copy(out, token)
-			return
-		}
-		d.t.Add(out, token, row(e.Segment, int(segments[i])))
-	})
-}
-
-// EmbeddingBackward scatters DY into the two tables.
-func (d *Device) EmbeddingBackward(e device.EmbeddingGrad) {
-	if !e.DToken.Empty() {
-		d.Scatter(e.DToken, e.DY, e.IDs)
-	}
-	if !e.DSegment.Empty() {
-		d.Scatter(e.DSegment, e.DY, e.Segments)
-	}
-}
+func (d *Device) clearRange(_, lo, hi int) { clear(d.call.values[lo:hi]) }
 
 // SumSquares adds pieces in float64, in order.
 func (d *Device) SumSquares(out, x device.Tensor) {
-	v := x.F32()
-	parts := make([]float64, (len(v)+flatPiece-1)/flatPiece)
-	d.ranges(len(v), flatPiece, func(_, lo, hi int) { parts[lo/flatPiece] = d.t.SumSquares(v[lo:hi]) })
+	c, pieces := &d.call, (x.Len+flatPiece-1)/flatPiece
+	c.values = x.F32()
+	if len(c.sums) < pieces {
+		c.sums = make([]float64, pieces)
+	}
+	d.ranges(x.Len, flatPiece, (*Device).sumSquares)
 	var sum float64
-	for _, p := range parts {
+	for _, p := range c.sums[:pieces] {
 		sum += p
 	}
 	out.F32()[0] = float32(sum)
+}
+
+func (d *Device) sumSquares(_, lo, hi int) {
+	d.call.sums[lo/flatPiece] = d.t.SumSquares(d.call.values[lo:hi])
 }
 
 // FirstNonFinite is the index of the first NaN or infinity, -1 if there is none.

@@ -24,7 +24,9 @@ func inner(g device.Gemm) int {
 	if g.TransB {
 		kb, n = n, kb
 	}
-	need(m == g.C.Rows && n == g.C.Cols && k == kb, "product %dx%d · %dx%d into %dx%d", m, k, kb, n, g.C.Rows, g.C.Cols)
+	if m != g.C.Rows || n != g.C.Cols || k != kb {
+		fail("product %dx%d · %dx%d into %dx%d", m, k, kb, n, g.C.Rows, g.C.Cols)
+	}
 	return k
 }
 
@@ -41,23 +43,26 @@ func (d *Device) LinearForward(l device.Linear) {
 	if l.Y.Rows == 0 {
 		return
 	}
-	g := operands(device.Gemm{A: l.X, B: l.W, C: l.Y, TransB: true}, l.X.Cols)
-	var bias []float32
+	d.call.linear, d.call.bias = l, nil
 	if !l.Bias.Empty() {
-		bias = l.Bias.F32()
+		d.call.bias = l.Bias.F32()
 	}
-	g.Epilogue = func(_, row0, row1, col0, col1 int) {
-		for i := row0; i < row1; i++ {
-			d.finish(l, bias, i, col0, col1)
-		}
-	}
+	g := operands(device.Gemm{A: l.X, B: l.W, C: l.Y, TransB: true}, l.X.Cols)
+	g.Epilogue = d.finishBlock
 	d.t.Gemm(d.pool, g)
 }
 
-// finish turns columns [lo, hi) of row i of the bare product into the result.
-func (d *Device) finish(l device.Linear, bias []float32, i, lo, hi int) {
+// finish turns a block of the bare product into the result.
+func (d *Device) finish(_, row0, row1, col0, col1 int) {
+	for i := row0; i < row1; i++ {
+		d.finishRow(i, col0, col1)
+	}
+}
+
+func (d *Device) finishRow(i, lo, hi int) {
+	l := &d.call.linear
 	y := row(l.Y, i)[lo:hi]
-	if bias != nil {
+	if bias := d.call.bias; bias != nil {
 		d.t.Add(y, y, bias[lo:hi])
 	}
 	switch l.Act {
@@ -97,40 +102,47 @@ func (d *Device) LinearBackward(l device.LinearGrad) {
 // sumRows is the least number of rows that are summed by themselves before they join the total: a task, whose rounding error stays small.
 const sumRows = 64
 
+// sumGroup is how many rows of the given width form a group.
+func sumGroup(width int) int { return max(sumRows, rowsPerTask(width)) }
+
 // undo returns the gradient before activation and dropout, and computes the bias gradient: one partial sum per group of rows, while these are in
 // the cache.
 func (d *Device) undo(l device.LinearGrad) device.Mat {
-	grad, changed := l.DY, l.Act != device.Identity || l.Drop.On()
-	if changed {
-		grad = l.DPre
+	c := &d.call
+	c.linearGrad, c.grad = l, l.DY
+	if l.Act != device.Identity || l.Drop.On() {
+		c.grad = l.DPre
+	} else if l.DBias.Empty() {
+		return c.grad
 	}
-	if !changed && l.DBias.Empty() {
-		return grad
-	}
-	n := grad.Cols
-	group := max(sumRows, rowsPerTask(n))
-	groups := (grad.Rows + group - 1) / group
-	parts := d.shared(groups * n)
-	d.ranges(grad.Rows, group, func(_, lo, hi int) {
-		part := parts[lo/group*n:][:n]
-		clear(part)
-		for i := lo; i < hi; i++ {
-			if changed {
-				d.undoRow(l, i)
-			}
-			if !l.DBias.Empty() {
-				d.t.Add(part, part, row(grad, i))
-			}
-		}
-	})
+	rows, n := c.grad.Rows, c.grad.Cols
+	group := sumGroup(n)
+	groups := (rows + group - 1) / group
+	c.parts = d.shared(groups * n)
+	d.ranges(rows, group, (*Device).undoRows)
 	if !l.DBias.Empty() {
-		sumParts(d.t, l.DBias.F32(), parts, groups, n, 0)
+		sumParts(d.t, l.DBias.F32(), c.parts, groups, n, 0)
 	}
-	return grad
+	return c.grad
+}
+
+// undoRows does a group of rows.
+func (d *Device) undoRows(_, lo, hi int) {
+	l, grad := &d.call.linearGrad, d.call.grad
+	part := d.call.parts[lo/sumGroup(grad.Cols)*grad.Cols:][:grad.Cols]
+	clear(part)
+	for i := lo; i < hi; i++ {
+		if l.Act != device.Identity || l.Drop.On() {
+			d.undoRow(l, i)
+		}
+		if !l.DBias.Empty() {
+			d.t.Add(part, part, row(grad, i))
+		}
+	}
 }
 
 // undoRow computes row i of the gradient before activation and dropout.
-func (d *Device) undoRow(l device.LinearGrad, i int) {
+func (d *Device) undoRow(l *device.LinearGrad, i int) {
 	dst, src := row(l.DPre, i), row(l.DY, i)
 	if l.Drop.On() {
 		d.drop(l.Drop, dst, src, i*l.DY.Cols)

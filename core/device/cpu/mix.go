@@ -65,7 +65,8 @@ func (w waveKey) at(k, j int) float64 {
 // Mix transforms each Seq×Cols block by matrix products, first along the channels of all rows at once, then along the positions of each block:
 // for lengths up to 512 that is faster than a fast transform, because products run near the peak.
 func (d *Device) Mix(m device.Mix) {
-	need(sameShape(m.X, m.Y) && m.X.Rows == m.Batch*m.Seq, "mix of %dx%d into %dx%d", m.X.Rows, m.X.Cols, m.Y.Rows, m.Y.Cols)
+	shaped("X", m.X, m.Batch*m.Seq, m.X.Cols)
+	shaped("Y", m.Y, m.X.Rows, m.X.Cols)
 	if m.Y.Rows == 0 || m.Y.Cols == 0 {
 		return
 	}
@@ -94,8 +95,16 @@ func (d *Device) along(z []float32, x device.Mat, w []float32, transposed bool) 
 
 // across is Y_b = W·Z_b or Wᵀ·Z_b for each block of rows.
 func (d *Device) across(m device.Mix, z, w []float32, transposed, accumulate bool) {
-	d.pool.ParallelFor(m.Batch, func(b, worker int) {
+	m.Adjoint, m.Accumulate = transposed, accumulate // of this product now
+	d.call.mix, d.call.values, d.call.weights = m, z, w
+	d.ranges(m.Batch, 1, (*Device).mixBlocks)
+}
+
+func (d *Device) mixBlocks(worker, lo, hi int) {
+	m := &d.call.mix
+	for b := lo; b < hi; b++ {
 		y := of(m.Y.RowsView(b*m.Seq, m.Seq))
-		d.multiply(worker, y, matrix(w, m.Seq, m.Seq), matrix(z[b*m.Seq*m.X.Cols:], m.Seq, m.X.Cols), transposed, false, accumulate)
-	})
+		z := matrix(d.call.values[b*m.Seq*m.X.Cols:], m.Seq, m.X.Cols)
+		d.multiply(worker, y, matrix(d.call.weights, m.Seq, m.Seq), z, m.Adjoint, false, m.Accumulate)
+	}
 }

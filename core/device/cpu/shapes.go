@@ -6,7 +6,9 @@ import "flexi/core/device"
 
 // shaped requires a rows×cols matrix.
 func shaped(name string, m device.Mat, rows, cols int) {
-	need(m.Rows == rows && m.Cols == cols, "%s is %dx%d, must be %dx%d", name, m.Rows, m.Cols, rows, cols)
+	if m.Rows != rows || m.Cols != cols {
+		fail("%s is %dx%d, must be %dx%d", name, m.Rows, m.Cols, rows, cols)
+	}
 }
 
 // optional requires a rows×cols matrix or none.
@@ -18,12 +20,16 @@ func optional(name string, m device.Mat, rows, cols int) {
 
 // long requires a view of at least n elements.
 func long(name string, t device.Tensor, n int) {
-	need(t.Len >= n, "%s has %d elements, must have %d", name, t.Len, n)
+	if t.Len < n {
+		fail("%s has %d elements, must have %d", name, t.Len, n)
+	}
 }
 
 // exact requires a view of n elements or none.
 func exact(name string, t device.Tensor, n int) {
-	need(t.Empty() || t.Len == n, "%s has %d elements, must have %d", name, t.Len, n)
+	if !t.Empty() && t.Len != n {
+		fail("%s has %d elements, must have %d", name, t.Len, n)
+	}
 }
 
 func checkLinear(l device.Linear) {
@@ -99,14 +105,18 @@ func checkAttention(a device.Attention) {
 	shaped("V", a.V, rows, width)
 	shaped("Out", a.Out, rows, width)
 	shaped("Rel", a.Rel, a.Rel.Rows, a.Dim)
-	need(a.Rel.Rows%2 == 1 && a.Seq <= (a.Rel.Rows+1)/2, "%d positions with a table of %d distances", a.Seq, a.Rel.Rows)
+	if a.Rel.Rows%2 == 0 || a.Seq > (a.Rel.Rows+1)/2 {
+		fail("%d positions with a table of %d distances", a.Seq, a.Rel.Rows)
+	}
 	for i, s := range a.Scores {
 		if s != device.ScorePosition {
 			shaped("K", a.K, rows, width)
 		}
 		if s == device.ScoreBilinear {
 			shaped("W", a.W, a.W.Rows, a.Dim)
-			need((a.Bilinear[i]+1)*a.Dim <= a.W.Rows, "head %d has matrix %d of %d", i, a.Bilinear[i], a.W.Rows/max(a.Dim, 1))
+			if (a.Bilinear[i]+1)*a.Dim > a.W.Rows {
+				fail("head %d has matrix %d of %d", i, a.Bilinear[i], a.W.Rows/max(a.Dim, 1))
+			}
 		}
 	}
 	if !a.Lengths.Empty() {

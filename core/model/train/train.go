@@ -59,6 +59,7 @@ type Trainer struct {
 	memory *device.Memory
 	m, v   device.Tensor
 	norm   device.Tensor
+	sum    [1]float32 // norm on the host
 }
 
 // New prepares a trainer at step 0. Close gives its memory back; the Net stays the caller's.
@@ -109,9 +110,8 @@ func (t *Trainer) gradientNorm(ctx context.Context) (float64, error) {
 	if err := t.dev.Sync(ctx); err != nil {
 		return 0, fmt.Errorf("step %d: gradient norm: %w", t.step, err)
 	}
-	var sum [1]float32
-	t.dev.DownloadF32(sum[:], t.norm)
-	return math.Sqrt(float64(sum[0])), nil
+	t.dev.DownloadF32(t.sum[:], t.norm)
+	return math.Sqrt(float64(t.sum[0])), nil
 }
 
 // update clips by global norm as PyTorch does (scale = clip / (norm + 1e-6), at most 1) and applies AdamW.
