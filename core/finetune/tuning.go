@@ -1,4 +1,5 @@
-// Package finetune adapts a pre-trained encoder to a labelled task and scores it on the task's development set.
+// Package finetune adapts pre-trained models to tasks: an encoder trained on a labelled task and scored on its development set, and Flexora (Wei et al. 2024),
+// which finds the layers that deserve a LoRA adapter by bilevel optimisation, with the files that Hugging Face PEFT reads.
 package finetune
 
 import (
