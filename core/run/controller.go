@@ -27,8 +27,9 @@ type Controller struct {
 	runs    []*active // in the order of creation; owned by the loop
 	hub     *hub
 	system  *systemMeter
-	changed bool // something a viewer shows changed since the last snapshot
-	closing bool // nothing new is started
+	looked  time.Time // when the loop last looked for hung trainings
+	changed bool      // something a viewer shows changed since the last snapshot
+	closing bool      // nothing new is started
 }
 
 var _ Viewer = (*Controller)(nil)

@@ -19,6 +19,9 @@ type Options struct {
 	Backoff time.Duration
 }
 
+// longestGap is the most of the time between two looks at the trainings that counts.
+const longestGap = time.Minute
+
 const (
 	defaultPatience = 30 * time.Minute
 	defaultBackoff  = 2 * time.Second

@@ -51,27 +51,30 @@ func (c *Controller) waitToRetry(a *active, s *slot, t Trial) {
 	})
 }
 
-// findHung gives up trainings that have shown no sign of life for too long.
+// findHung gives up trainings that have shown no sign of life for too long. Time in which this process did not run (a suspended machine, a stopped job)
+// does not count: between two looks at most longestGap does.
 func (c *Controller) findHung() {
 	now := c.opts.Clock()
+	gap := min(max(0, now.Sub(c.looked)), longestGap)
+	c.looked = now
 	for _, a := range c.runs {
 		for _, s := range a.slots {
-			if s.worker != nil && now.Sub(s.worker.lastSign()) > c.opts.Patience {
-				c.giveUp(a, s.worker, now)
+			if w := s.worker; w != nil && w.quiet(gap) > c.opts.Patience {
+				c.giveUp(a, w)
 			}
 		}
 	}
 }
 
 // giveUp ends a trial whose training hangs. Nobody can end its goroutine: it is told to stop, its results are ignored, and the log holds where it was.
-func (c *Controller) giveUp(a *active, w *worker, now time.Time) {
+func (c *Controller) giveUp(a *active, w *worker) {
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
-	c.log.Error("a training hangs and is given up", "run", a.ID, "trial", w.trial, "silent", now.Sub(w.lastSign()), "stacks", string(stacks))
+	c.log.Error("a training hangs and is given up", "run", a.ID, "trial", w.trial, "silent", w.silent, "stacks", string(stacks))
 	w.given.Store(true)
 	w.cancel()
 	w.leave()
-	err := fmt.Errorf("no sign of life for %s: the training hung and was given up; the log says where", now.Sub(w.lastSign()).Round(time.Second))
+	err := fmt.Errorf("no sign of life for %s: the training hung and was given up; the log says where", w.silent.Round(time.Second))
 	a.results++
 	c.trained(a, *a.trials[w.trial], w, Result{}, "", err)
 }

@@ -63,7 +63,7 @@ func rigWith(t *testing.T, kind *runtest.Kind, o run.Options) *rig {
 
 func rigFor(t *testing.T, kind *runtest.Kind, store *runtest.Memory, c *clock, o run.Options) *rig {
 	t.Helper()
-	o.Clock, o.Device, o.Version, o.Threads, o.Patience = c.Now, "test", "1", 4, time.Hour
+	o.Clock, o.Device, o.Version, o.Threads, o.Patience = c.Now, "test", "1", 4, 3*time.Minute
 	b := &rig{t: t, kind: kind, store: store, clock: c}
 	life, die := context.WithCancel(context.Background())
 	b.die = die

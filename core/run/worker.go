@@ -21,9 +21,10 @@ type worker struct {
 	slots   int
 
 	cancel context.CancelFunc
-	leave  func()      // Shutdown no longer waits for it
-	given  atomic.Bool // it was given up: what it still does has no effect
-	signed atomic.Pointer[time.Time]
+	leave  func()        // Shutdown no longer waits for it
+	given  atomic.Bool   // it was given up: what it still does has no effect
+	signed atomic.Bool   // since the loop's last look
+	silent time.Duration // since the last sign, as far as the loop saw; owned by the loop
 }
 
 var _ Worker = (*worker)(nil)
@@ -38,12 +39,16 @@ func (w *worker) ShouldPause() bool {
 	return w.given.Load() || w.a.pause.Load()
 }
 
-func (w *worker) sign() {
-	now := w.c.opts.Clock()
-	w.signed.Store(&now)
-}
+func (w *worker) sign() { w.signed.Store(true) }
 
-func (w *worker) lastSign() time.Time { return *w.signed.Load() }
+// quiet adds to the time without a sign of life, which a sign ends.
+func (w *worker) quiet(gap time.Duration) time.Duration {
+	w.silent += gap
+	if w.signed.Swap(false) {
+		w.silent = 0
+	}
+	return w.silent
+}
 
 func (w *worker) seconds() float64 { return w.spent + max(0, w.c.opts.Clock().Sub(w.began).Seconds()) }
 
