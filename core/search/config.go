@@ -144,7 +144,7 @@ func LoadConfig(preset, path string) (Config, error) {
 		var head struct {
 			Preset string `yaml:"preset"`
 		}
-		if err := yaml.Unmarshal(text, &head); err != nil {
+		if err := unmarshalYAML(text, &head); err != nil {
 			return Config{}, fmt.Errorf("search configuration %s: %s", path, yaml.FormatError(err, false, true))
 		}
 		if preset == "" {
@@ -159,7 +159,7 @@ func LoadConfig(preset, path string) (Config, error) {
 		return Config{}, fmt.Errorf("there is no preset %q; presets are %v", preset, PresetNames())
 	}
 	if path != "" {
-		if err := yaml.UnmarshalWithOptions(text, &c, yaml.Strict()); err != nil {
+		if err := unmarshalYAML(text, &c, yaml.Strict()); err != nil {
 			return Config{}, fmt.Errorf("search configuration %s: %s", path, yaml.FormatError(err, false, true))
 		}
 		c.Preset = preset

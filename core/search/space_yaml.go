@@ -13,7 +13,14 @@ import (
 )
 
 // ParseSpace parses a design space. Every mistake is reported as "name:line:column: what is wrong; what is allowed".
-func ParseSpace(name, text string) (*Space, error) {
+func ParseSpace(name, text string) (s *Space, err error) {
+	if perr := withoutPanic(func() error { s, err = parseSpace(name, text); return nil }); perr != nil {
+		return nil, fmt.Errorf("%s: %w", name, perr)
+	}
+	return s, err
+}
+
+func parseSpace(name, text string) (*Space, error) {
 	file, err := parser.ParseBytes([]byte(text), 0)
 	if err != nil {
 		return nil, yamlError(name, err)
