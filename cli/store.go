@@ -21,13 +21,14 @@ func (a *app) backupCommand() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.look(cmd, func(w *workspace) error {
-				if w.guest != nil {
-					return fmt.Errorf("%w: another flexi process owns %s; it keeps hourly backups in %s, or pause its runs and quit it first", errRefused, a.workspace, filepath.Join(a.workspace, "backups"))
+				write := func(f io.Writer) error { return db.BackupOf(a.workspace, f) }
+				if w.guest == nil {
+					write = func(f io.Writer) error { return w.store.Backup(cmd.Context(), f) }
 				}
 				if args[0] == "-" {
-					return w.store.Backup(cmd.Context(), a.out)
+					return write(a.out)
 				}
-				return writeFile(args[0], func(f io.Writer) error { return w.store.Backup(cmd.Context(), f) })
+				return writeFile(args[0], write)
 			})
 		},
 	}

@@ -202,7 +202,11 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 		return fmt.Errorf("backup: %w", err)
 	}
 	defer os.Remove(temp)
-	f, err := os.Open(temp)
+	return sendFile(w, temp)
+}
+
+func sendFile(w io.Writer, path string) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
@@ -211,6 +215,32 @@ func (s *Store) Backup(ctx context.Context, w io.Writer) error {
 		return fmt.Errorf("backup: %w", err)
 	}
 	return nil
+}
+
+// BackupOf writes a copy of the database of a workspace that another process has open: its newest backup, and what its journals hold after that, which is
+// everything that was acknowledged when this is called. It changes nothing in the workspace.
+func BackupOf(dir string, w io.Writer) error {
+	folder, err := os.MkdirTemp("", "flexi-backup-*")
+	if err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
+	defer os.RemoveAll(folder)
+	temp := filepath.Join(folder, databaseFile)
+	// The owner may be in the middle of a record, or remove a journal that a newer backup made superfluous.
+	for range 5 {
+		backup := newestSound(dir)
+		if backup == "" {
+			return fmt.Errorf("backup: %s has no backup to start from yet; try again in a minute", dir)
+		}
+		r, err := rebuild(osDisk{}, dir, backup, temp)
+		if err != nil {
+			return fmt.Errorf("backup: %w", err)
+		}
+		if r.complete {
+			return sendFile(w, temp)
+		}
+	}
+	return fmt.Errorf("backup: the journal of %s does not lead from its newest backup to the present; end the process that has it open, and try again", dir)
 }
 
 // backupFiles are the workspace's backups, newest first.

@@ -257,6 +257,7 @@ func TestCopiedWhileRunning(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
+		checkBackupOf(t, dir, len(trials))
 		for i, tr := range trials {
 			if tr.ID != i || tr.Title != fmt.Sprint(i) {
 				t.Fatalf("trial %d says it is %d, %s", i, tr.ID, tr.Title)
@@ -277,4 +278,20 @@ func TestCopiedWhileRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d of %d copies opened", opened, copies)
+}
+
+// checkBackupOf takes a copy of a workspace that is written to: it is sound, and holds at least the trials that were there before.
+func checkBackupOf(t *testing.T, dir string, least int) {
+	t.Helper()
+	var b bytes.Buffer
+	if err := BackupOf(dir, &b); err != nil {
+		t.Error(err)
+		return
+	}
+	inv, err := inventoryOf(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	if err != nil {
+		t.Error(err)
+	} else if inv.nTrials < least {
+		t.Errorf("a backup with %d trials, there were %d", inv.nTrials, least)
+	}
 }

@@ -45,7 +45,7 @@ func (s *Store) restore(cause error) (*inventory, error) {
 			"Copy %s away for a rescue, and start with another --workspace", cause, s.dir)
 	}
 	temp := filepath.Join(s.dir, unfinished+databaseFile)
-	more, err := s.rebuild(backup, temp)
+	more, err := rebuild(s.opts.disk, s.dir, backup, temp)
 	if err != nil {
 		return nil, fmt.Errorf("restore %s: %w", backup, err)
 	}
@@ -90,7 +90,7 @@ func (r redone) String() string {
 }
 
 // rebuild makes temp of a backup and what the journals hold after it.
-func (s *Store) rebuild(backup, temp string) (r redone, err error) {
+func rebuild(d disk, dir, backup, temp string) (r redone, err error) {
 	if err := copyFile(backup, temp); err != nil {
 		return r, err
 	}
@@ -102,7 +102,7 @@ func (s *Store) rebuild(backup, temp string) (r redone, err error) {
 	if err != nil {
 		return r, err
 	}
-	last, complete, err := rollForward(journalFiles(s.dir), inv.txid, s.opts.disk, b)
+	last, complete, err := rollForward(journalFiles(dir), inv.txid, d, b)
 	if err = errors.Join(err, b.Close()); err != nil {
 		return r, err
 	}

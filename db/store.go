@@ -61,7 +61,7 @@ func (s *Store) Notices() []string { return s.notices }
 
 // Stats implements run.Store.
 func (s *Store) Stats() run.StoreStats {
-	st := run.StoreStats{Path: s.dir, DatabaseBytes: s.fileSize.Load()}
+	st := run.StoreStats{Path: s.dir, Notices: s.notices, DatabaseBytes: s.fileSize.Load()}
 	st.Blobs, st.BlobBytes = s.blobs.totals()
 	if err := s.readOnly.Load(); err != nil {
 		st.ReadOnly = (*err).Error()

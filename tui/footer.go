@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"time"
 
 	"flexi/core/run"
 )
@@ -32,6 +33,8 @@ func (p *painter) statusText() (string, style) {
 		return "", dim
 	case m.snap.Store.ReadOnly != "":
 		return "nothing is saved any more, the store failed: " + m.snap.Store.ReadOnly, bad
+	case len(m.snap.Store.Notices) > 0 && m.now.Sub(m.snap.System.Started) < noticeTime:
+		return "at the start: " + m.snap.Store.Notices[0], warn
 	case m.derived.run != nil && m.derived.run.State == run.Failed:
 		return "failed: " + m.derived.run.Error, bad
 	case m.derived.run != nil && m.derived.run.Thinking != "":
@@ -44,6 +47,9 @@ func (p *painter) statusText() (string, style) {
 	}
 	return "", dim
 }
+
+// noticeTime is how long what the start repaired stays in the footer; the system screen keeps it.
+const noticeTime = 10 * time.Minute
 
 func (p *painter) filterLine() string {
 	m := p.m

@@ -30,6 +30,9 @@ func (m *model) systemLines(w int) []textLine {
 	} else {
 		out = append(out, textLine{{padRight("writes", 11), dim}, {"all saved", good}})
 	}
+	for _, n := range st.Notices {
+		out = append(out, wrapped("repaired", n, warn, w)...)
+	}
 	return append(out, textLine{}, oneSpan("this window", strong),
 		field("picture", m.clockText(m.snap.Time)+", "+ageText(m.now, m.snap.Time)+" ago"),
 		field("merged", fmt.Sprintf("%d progress updates, because windows were slower than training", m.snap.Dropped)),

@@ -110,6 +110,16 @@ func TestAlarms(t *testing.T) {
 	m.Update(feedClosedMsg{})
 	require.Contains(t, m.draw(), "connection lost, picture of 14:02:11")
 
+	repaired := fixture.Snapshot()
+	repaired.Store.Notices = []string{"the database could not be used"}
+	repaired.System.Started = fixture.Now.Add(-time.Minute)
+	require.Contains(t, onSnapshot(t, repaired, 80, 24, Options{}).draw(), "at the start: the database could not be used")
+	repaired.System.Started = fixture.Now.Add(-time.Hour)
+	m = onSnapshot(t, repaired, 120, 50, Options{})
+	require.NotContains(t, m.draw(), "at the start")
+	do(t, m, "6")
+	require.Contains(t, m.draw(), "repaired   the database could not be used")
+
 	failed := fixture.Snapshot()
 	failed.Runs = failed.Runs[1:2]
 	require.Contains(t, onSnapshot(t, failed, 120, 36, Options{}).draw(), "failed: ../shared/data/glue/CoLA/train.tsv line 17: 3 columns instead of 4; mend the row")

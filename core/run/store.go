@@ -52,6 +52,8 @@ type StoreStats struct {
 	DatabaseBytes int64
 	BlobBytes     int64
 	Blobs         int
+	// Notices are what the start found and repaired, in sentences.
+	Notices []string
 	// ReadOnly is the error after which the store refuses writes, "" while it works.
 	ReadOnly string
 }
