@@ -2,13 +2,17 @@
 
 package cli
 
-import "testing"
+import (
+	"testing"
+
+	"flexi/core/search"
+)
 
 const stormKills = 200
 
-// TestKilledSearchesOfOtherPolicies repeats the comparison for the policies that keep state of their own.
-func TestKilledSearchesOfOtherPolicies(t *testing.T) {
-	for _, policy := range []string{"boshnas-paper", "random", "evolution"} {
-		t.Run(policy, func(t *testing.T) { storm(t, policy, 20) })
+// TestKilledSearchesOfEveryPolicy repeats the comparison for each policy.
+func TestKilledSearchesOfEveryPolicy(t *testing.T) {
+	for _, policy := range search.PolicyNames() {
+		t.Run(policy, func(t *testing.T) { storm(t, policy, 10) })
 	}
 }
