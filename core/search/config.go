@@ -141,6 +141,9 @@ func LoadConfig(preset, path string) (Config, error) {
 		if text, err = os.ReadFile(path); err != nil {
 			return Config{}, fmt.Errorf("read search configuration: %w", err)
 		}
+		if err := checkSize(text); err != nil {
+			return Config{}, fmt.Errorf("search configuration %s: %w", path, err)
+		}
 		var head struct {
 			Preset string `yaml:"preset"`
 		}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -318,6 +319,11 @@ func TestConfigMistakes(t *testing.T) {
 	require.ErrorContains(t, err, "presets are")
 	_, err = LoadConfig("", dir+"/none.yaml")
 	require.ErrorIs(t, err, os.ErrNotExist)
+
+	_, err = LoadConfig("", file(strings.Repeat("[", 100_000)))
+	require.ErrorContains(t, err, "100000 bytes of YAML")
+	_, err = ParseSpace("huge", strings.Repeat("[", 100_000))
+	require.ErrorContains(t, err, "100000 bytes of YAML")
 
 	c, err := LoadConfig("", file("preset: quick\npretrain:\n  steps: 3\n"))
 	require.NoError(t, err)

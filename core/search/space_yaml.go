@@ -21,6 +21,9 @@ func ParseSpace(name, text string) (s *Space, err error) {
 }
 
 func parseSpace(name, text string) (*Space, error) {
+	if err := checkSize([]byte(text)); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
 	file, err := parser.ParseBytes([]byte(text), 0)
 	if err != nil {
 		return nil, yamlError(name, err)
