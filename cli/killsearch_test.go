@@ -307,3 +307,41 @@ func TestTerminatedSearchEqualsCalmOne(t *testing.T) {
 	}
 	t.Logf("%d times SIGTERM", ended)
 }
+
+// TestKilledAndDamagedSearchEqualsCalmOne kills a search and cuts its database off: the backup and the journal give back everything, so that the search
+// still ends as the calm one.
+func TestKilledAndDamagedSearchEqualsCalmOne(t *testing.T) {
+	calm := stormDir(t, "boshnas")
+	length := finish(t, calm, 1)
+	want := outcome(t, calm)
+	random := rand.New(rand.NewPCG(6, 6))
+	dir := stormDir(t, "boshnas")
+	ws := filepath.Join(dir, "ws")
+	damaged := 0
+	for range stormKills / 2 {
+		if !killedAt(t, dir, 1, time.Duration((0.1+0.3*random.Float64())*float64(length))) {
+			break
+		}
+		if backups, err := filepath.Glob(filepath.Join(ws, "backups", "flexi-*.db")); err != nil || len(backups) == 0 {
+			continue // it was killed before the first of all changes
+		}
+		require.NoError(t, os.Truncate(filepath.Join(ws, "flexi.db"), 5000))
+		s, err := db.Open(ws, db.Options{})
+		require.NoError(t, err)
+		require.Len(t, s.Notices(), 1)
+		require.NotContains(t, s.Notices()[0], "missing")
+		require.NoError(t, s.Close())
+		damaged++
+	}
+	finish(t, dir, 1)
+	bad, err := filepath.Glob(filepath.Join(ws, "flexi.db.bad-*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, bad)
+	for _, path := range bad { // what only these name is kept as long as they are there
+		require.NoError(t, os.Remove(path))
+	}
+	if got := outcome(t, dir); got != want {
+		t.Fatalf("after %d damages the search ended otherwise:\n%s", damaged, firstDifference(got, want))
+	}
+	t.Logf("%d damages", damaged)
+}

@@ -267,7 +267,7 @@ func setAside(d disk, dir string, last uint64) error {
 		if j, err := readJournal(path, func(uint64, []put) error { return nil }); err == nil && j.last <= last && j.base < last {
 			continue
 		}
-		if err := d.rename(path, path+".bad"); err != nil {
+		if err := d.rename(path, freeName(path+".bad")); err != nil {
 			return err
 		}
 	}

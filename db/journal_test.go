@@ -73,8 +73,11 @@ func TestJournalGivesBackEveryChange(t *testing.T) {
 	if files := journalFiles(dir); len(files) != 2 { // the empty workspace's, and the one that began with the first change
 		t.Errorf("journals: %v", files)
 	}
-	if err := os.Remove(filepath.Join(dir, databaseFile)); err != nil {
-		t.Fatal(err)
+	cut(t, filepath.Join(dir, databaseFile), 5000)
+	s = open(t, dir, Options{Clock: clock.Now}) // at the same second: the first damaged file stays, too
+	s.killed(t)
+	if bad, err := filepath.Glob(filepath.Join(dir, databaseFile+".bad-*")); err != nil || len(bad) != 2 {
+		t.Errorf("kept: %v, %v", bad, err)
 	}
 	checkTrials(t, dir, 21)
 }

@@ -50,7 +50,7 @@ func (s *Store) restore(cause error) (*inventory, error) {
 		return nil, fmt.Errorf("restore %s: %w", backup, err)
 	}
 	now := s.opts.Clock()
-	bad := s.path() + ".bad-" + now.UTC().Format(backupTime)
+	bad := freeName(s.path() + ".bad-" + now.UTC().Format(backupTime))
 	if err := s.opts.disk.rename(s.path(), bad); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("restore %s: %w", backup, err)
 	}
@@ -61,6 +61,17 @@ func (s *Store) restore(cause error) (*inventory, error) {
 		"Weight files that only the damaged one names are kept until you remove it",
 		cause, filepath.Base(bad), filepath.Base(backup), now.Sub(backupAge(backup)).Round(time.Minute), more)
 	return takeInventory(s.path())
+}
+
+// freeName is path, or path with the first number behind it that no file has.
+func freeName(path string) string {
+	free := path
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(free); err != nil {
+			return free
+		}
+		free = fmt.Sprintf("%s-%d", path, n)
+	}
 }
 
 // install gives a complete database file its name.
