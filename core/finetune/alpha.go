@@ -43,8 +43,8 @@ func AlphaGradient(s, g []float64) []float64 {
 	return out
 }
 
-// LayerGradient is the part of one adapted module in its layer's dL/ds: gamma times the sum over tokens of <B^T delta, A x>, both [tokens, rank] and already there
-// in LoRA's backward pass. delta is the gradient at the module's output.
+// LayerGradient is the part of one adapted module in its layer's dL/ds: gamma times the sum over tokens of <B^T delta, A x>, both [tokens, rank] and
+// already there in LoRA's backward pass. delta is the gradient at the module's output.
 func LayerGradient[F Float](gamma float64, bTransposedDelta, ax []F) (float64, error) {
 	if len(bTransposedDelta) != len(ax) {
 		return 0, fmt.Errorf("layer gradient of %d and %d values: both must be tokens times rank", len(bTransposedDelta), len(ax))

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// Supernet is a model with a LoRA adapter on every layer, as a function of its adapters theta (all A, B and a task head, flat) and the layers' multipliers s. Batches are numbered
-// from 0 without end; the same number always gives the same rows and the same dropout masks.
+// Supernet is a model with a LoRA adapter on every layer, as a function of its adapters theta (all A, B and a task head, flat) and the layers'
+// multipliers s. Batches are numbered from 0 without end; the same number always gives the same rows and the same dropout masks.
 type Supernet[F Float] interface {
 	// Layers is the number of multipliers, Size the length of theta.
 	Layers() int
@@ -35,14 +35,14 @@ const (
 
 // BilevelOptions of the first stage.
 type BilevelOptions struct {
-	Mode         Mode
-	OuterSteps   int
-	InnerSteps   int // updates of the adapters before each one of alpha
-	UnrollWindow int // last inner steps that Unrolled differentiates through; 0 takes all
-	Accumulate   int // training micro-batches per update
-	Validation   int // validation micro-batches per outer step
-	Inner        InnerOptimizer
-	AlphaRate    float64 // learning rate of alpha's Adam, constant
+	Mode         Mode           `json:"mode"`
+	OuterSteps   int            `json:"outer_steps"`
+	InnerSteps   int            `json:"inner_steps"`   // updates of the adapters before each one of alpha
+	UnrollWindow int            `json:"unroll_window"` // last inner steps that Unrolled differentiates through; 0 takes all
+	Accumulate   int            `json:"accumulate"`    // training micro-batches per update
+	Validation   int            `json:"validation"`    // validation micro-batches per outer step
+	Inner        InnerOptimizer `json:"inner"`
+	AlphaRate    float64        `json:"alpha_rate"` // learning rate of alpha's Adam, constant
 }
 
 // DefaultBilevel is the authors' setting: 600 steps of 8 examples, alpha updated after each with 8 validation examples.
@@ -86,7 +86,8 @@ func (o BilevelOptions) window() int {
 	}
 }
 
-// rate is the inner learning rate at an update: a cosine from the full rate to zero. The released code has a warm-up of 0.1 steps, which makes its first rate zero.
+// rate is the inner learning rate at an update: a cosine from the full rate to zero. The released code has a warm-up of 0.1 steps, which makes its
+// first rate zero.
 func (o BilevelOptions) rate(step int) float64 {
 	total, at := float64(o.OuterSteps*o.InnerSteps), float64(step)
 	if o.Mode == Compat {

@@ -19,12 +19,13 @@ const (
 
 // InnerOptimizer updates the adapters. The betas are AdamW's alone, and Epsilon AdamW's and Sign's.
 type InnerOptimizer struct {
-	Method       InnerMethod
-	Rate         float64 // at the start; it falls to zero along a cosine
-	Beta1, Beta2 float64
-	Epsilon      float64
-	Decay        float64 // weight decay, decoupled
-	Clip         float64 // largest global gradient norm; 0 switches clipping off
+	Method  InnerMethod `json:"method"`
+	Rate    float64     `json:"rate"` // at the start; it falls to zero along a cosine
+	Beta1   float64     `json:"beta1"`
+	Beta2   float64     `json:"beta2"`
+	Epsilon float64     `json:"epsilon"`
+	Decay   float64     `json:"decay"` // weight decay, decoupled
+	Clip    float64     `json:"clip"`  // largest global gradient norm; 0 switches clipping off
 }
 
 func (o InnerOptimizer) check() error {
@@ -32,7 +33,8 @@ func (o InnerOptimizer) check() error {
 	case o.Method != AdamW && o.Method != SGD && o.Method != Sign:
 		return fmt.Errorf("there is no inner optimiser %q; there are adamw and sgd", o.Method)
 	case !(o.Rate > 0) || o.Decay < 0 || o.Clip < 0:
-		return fmt.Errorf("inner optimiser with rate %v, decay %v and clip %v: the rate must be above 0, the others at least 0", o.Rate, o.Decay, o.Clip)
+		return fmt.Errorf("inner optimiser with rate %v, decay %v and clip %v: the rate must be above 0, the others at least 0",
+			o.Rate, o.Decay, o.Clip)
 	case o.Method == AdamW && (o.Beta1 < 0 || o.Beta1 >= 1 || o.Beta2 < 0 || o.Beta2 >= 1 || !(o.Epsilon > 0)):
 		return fmt.Errorf("AdamW with betas %v, %v and epsilon %v: betas must be in [0, 1), epsilon above 0", o.Beta1, o.Beta2, o.Epsilon)
 	}

@@ -240,7 +240,8 @@ func TestBilevelOptions(t *testing.T) {
 	require.ErrorContains(t, err, "2 layers and 1 of 2 adapter parameters")
 }
 
-// TestPlantedLayers gives a teacher that differs in two of six layers: the search must rank these on top. Chance would put both there once in 15 seeds.
+// TestPlantedLayers gives a teacher that differs in two of six layers: the search must rank these on top. Chance would put both there once in 15
+// seeds.
 func TestPlantedLayers(t *testing.T) {
 	const seeds = 20
 	o := BilevelOptions{Mode: FirstOrder, OuterSteps: 200, InnerSteps: 1, Accumulate: 2, Validation: 2, AlphaRate: 0.01}

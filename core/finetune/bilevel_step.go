@@ -88,7 +88,9 @@ func (b *Bilevel[F]) train(ctx context.Context, s []float64, record *OuterStep) 
 type evaluation[F Float] func(ctx context.Context, n int, theta []F, s []float64, gradient []F, layers []float64) (float64, error)
 
 // mean is the mean loss of count micro-batches, with the means of their gradients where asked for.
-func (b *Bilevel[F]) mean(ctx context.Context, at evaluation[F], first, count int, theta []F, s []float64, gradient []F, layers []float64) (float64, error) {
+func (b *Bilevel[F]) mean(
+	ctx context.Context, at evaluation[F], first, count int, theta []F, s []float64, gradient []F, layers []float64,
+) (float64, error) {
 	clear(gradient)
 	clear(layers)
 	var one []F

@@ -161,8 +161,8 @@ func unrolledDifference(t *testing.T, n *referenceNet[float64], o BilevelOptions
 	return out
 }
 
-// TestUnrolledAgainstBruteForce compares the reverse recursion with finite differences through the whole loop: from fresh adapters, and going on from a later state with
-// moments of its own.
+// TestUnrolledAgainstBruteForce compares the reverse recursion with finite differences through the whole loop: from fresh adapters, and going on from
+// a later state with moments of its own.
 func TestUnrolledAgainstBruteForce(t *testing.T) {
 	for _, c := range []struct {
 		name   string

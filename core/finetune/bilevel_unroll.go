@@ -38,7 +38,8 @@ func (b *Bilevel[F]) back(ctx context.Context, s, layers []float64) error {
 	return nil
 }
 
-// products adds the Hessian's product with q to lambda and the mixed one to layers, from the gradients at theta + eps q and theta - eps q on the step's batches.
+// products adds the Hessian's product with q to lambda and the mixed one to layers, from the gradients at theta + eps q and theta - eps q on the
+// step's batches.
 func (b *Bilevel[F]) products(ctx context.Context, step *innerStep[F], s, layers []float64, eps float64) error {
 	w := &b.work
 	for i, q := range w.q {
@@ -62,12 +63,12 @@ func (b *Bilevel[F]) products(ctx context.Context, step *innerStep[F], s, layers
 	return nil
 }
 
-// negligible is a second moment of adapters that have not moved yet, such as A while B is zero. Adam's derivative there, rate / epsilon, holds for gradients far below
-// epsilon only and would drown everything else in q, so such entries count as fixed.
+// negligible is a second moment of adapters that have not moved yet, such as A while B is zero. Adam's derivative there, rate / epsilon, holds for
+// gradients far below epsilon only and would drown everything else in q, so such entries count as fixed.
 const negligible = 1e-24
 
-// adjoint is q: how the loss behind an update changes with the gradient that made it, given lambda, how it changes with the adapters behind the update, and for AdamW with the
-// moments behind it, lamM and lamV, which become those before it.
+// adjoint is q: how the loss behind an update changes with the gradient that made it, given lambda, how it changes with the adapters behind the
+// update, and for AdamW with the moments behind it, lamM and lamV, which become those before it.
 func adjoint[F Float](o InnerOptimizer, s *innerStep[F], lambda, lamM, lamV, q []F) {
 	if o.Method == SGD {
 		for i, l := range lambda {

@@ -34,7 +34,8 @@ type Rule struct {
 func ParseRule(s string) (Rule, error) {
 	name, value, given := strings.Cut(s, "=")
 	if !slices.Contains(RuleNames, name) {
-		return Rule{}, fmt.Errorf("there is no selection rule %q; rules are positive, centred, above_mean, topk=K, budget=P, threshold=X and multiplier=X", name)
+		return Rule{}, fmt.Errorf("there is no selection rule %q; rules are "+
+			"positive, centred, above_mean, topk=K, budget=P, threshold=X and multiplier=X", name)
 	}
 	r := Rule{Name: name}
 	if needs := slices.Index(RuleNames, name) >= 3; needs != given {
@@ -74,8 +75,8 @@ type Selection struct {
 	Warning     string    `json:"warning,omitempty"` // if the rule found none or all
 }
 
-// Select applies the rule. Params are the adapter parameters of each layer. Where no layer qualifies the one with the largest alpha is kept, with a warning; a budget below its
-// parameters is an error, as is an alpha that is not finite.
+// Select applies the rule. Params are the adapter parameters of each layer. Where no layer qualifies the one with the largest alpha is kept, with a
+// warning; a budget below its parameters is an error, as is an alpha that is not finite.
 func (r Rule) Select(alpha []float64, params []int) (Selection, error) {
 	n := len(alpha)
 	if n == 0 || len(params) != n {

@@ -1,5 +1,5 @@
-// Package finetune adapts pre-trained models to tasks: an encoder trained on a labelled task and scored on its development set, and Flexora (Wei et al. 2024),
-// which finds the layers that deserve a LoRA adapter by bilevel optimisation, with the files that Hugging Face PEFT reads.
+// Package finetune adapts pre-trained models to tasks: an encoder trained on a labelled task and scored on its development set, and Flexora (Wei et
+// al. 2024), which finds the layers that deserve a LoRA adapter by bilevel optimisation, with the files that Hugging Face PEFT reads.
 package finetune
 
 import (

@@ -12,8 +12,8 @@ type CausalOptions struct {
 	BOS, EOS, Pad int32
 }
 
-// CausalLoader gives batches for causal training with the prompts masked: a prediction is picked only where the next token belongs to a response. Rows of similar length
-// share a batch, whose length is rounded up to a multiple of 8. It is safe for concurrent use.
+// CausalLoader gives batches for causal training with the prompts masked: a prediction is picked only where the next token belongs to a response.
+// Rows of similar length share a batch, whose length is rounded up to a multiple of 8. It is safe for concurrent use.
 type CausalLoader struct {
 	o       CausalOptions
 	rows    []causal
@@ -72,8 +72,8 @@ func (l *CausalLoader) Examples() int { return len(l.rows) }
 // Steps is the number of batches of an epoch, the last of which may be smaller.
 func (l *CausalLoader) Steps() int { return l.buckets.steps() }
 
-// Batch is batch i of an epoch, both from 0: a pure function of the seed, the epoch and i. Picked are the positions before the learned tokens, which are the
-// Labels: the shift by one is made.
+// Batch is batch i of an epoch, both from 0: a pure function of the seed, the epoch and i. Picked are the positions before the learned tokens, which
+// are the Labels: the shift by one is made.
 func (l *CausalLoader) Batch(epoch, i int) Batch {
 	rows := l.buckets.rows(epoch)[i]
 	chosen := make([]causal, len(rows))
@@ -90,7 +90,8 @@ func (o CausalOptions) batch(rows []causal) Batch {
 		longest = max(longest, len(r.ids))
 	}
 	seq := min((longest+lengthStep-1)/lengthStep*lengthStep, max(o.MaxSeq, longest))
-	b := Batch{B: len(rows), T: seq, IDs: slices.Repeat([]int32{o.Pad}, len(rows)*seq), Segments: make([]int32, len(rows)*seq), Lengths: make([]int32, len(rows))}
+	b := Batch{B: len(rows), T: seq, Segments: make([]int32, len(rows)*seq), Lengths: make([]int32, len(rows))}
+	b.IDs = slices.Repeat([]int32{o.Pad}, len(rows)*seq)
 	for i, r := range rows {
 		copy(b.IDs[i*seq:], r.ids)
 		b.Lengths[i] = int32(len(r.ids))
@@ -127,11 +128,13 @@ type choiceText struct {
 	question, option int
 }
 
-// ChoiceBatches tokenises questions for a way of answering: by letters one row per question, whose last position is picked (labels -1); by likelihood one row per
-// option, all of whose tokens but the first are to be predicted. Too long rows lose tokens from their beginning, behind BOS. Rows of similar length share a batch.
+// ChoiceBatches tokenises questions for a way of answering: by letters one row per question, whose last position is picked (labels -1); by likelihood
+// one row per option, all of whose tokens but the first are to be predicted. Too long rows lose tokens from their beginning, behind BOS. Rows of
+// similar length share a batch.
 func ChoiceBatches(tok Tokenizer, prompts []Prompt, method ChoiceMethod, o CausalOptions) ([]ChoiceBatch, error) {
 	if o.Batch < 1 || o.MaxSeq < lengthStep || o.Pad < 0 {
-		return nil, fmt.Errorf("batches of %d rows of up to %d tokens, padded with %d: at least 1, %d and 0 are needed", o.Batch, o.MaxSeq, o.Pad, lengthStep)
+		return nil, fmt.Errorf("batches of %d rows of up to %d tokens, padded with %d: at least 1, %d and 0 are needed",
+			o.Batch, o.MaxSeq, o.Pad, lengthStep)
 	}
 	var rows []choiceText
 	for i, p := range prompts {

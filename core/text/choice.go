@@ -102,9 +102,9 @@ func (l choiceLayout) files(folder string) ([]choiceFile, error) {
 	return out, nil
 }
 
-// ReadChoices reads a multiple-choice task from its folder in dir (dir/hellaswag, dir/piqa, dir/arc_easy, ...). Every file whose name begins with train, dev, val or test is
-// read, JSON lines of the original fields or the task's own plain format, plain or gzip; a row that an earlier file of the same part holds is left
-// out. A file with malformed rows, such as one without a correct answer, is a *MalformedError unless they may be skipped.
+// ReadChoices reads a multiple-choice task from its folder in dir (dir/hellaswag, dir/piqa, dir/arc_easy, ...). Every file whose name begins with
+// train, dev, val or test is read, JSON lines of the original fields or the task's own plain format, plain or gzip; a row that an earlier file of the
+// same part holds is left out. A file with malformed rows, such as one without a correct answer, is a *MalformedError unless they may be skipped.
 func ReadChoices(dir, name string, o ReadOptions) (ChoiceTask, error) {
 	l, err := choiceLayoutOf(name)
 	if err != nil {

@@ -156,7 +156,8 @@ func raceRow(raw []byte, add func(Choice, string)) error {
 		return fmt.Errorf("options: %w", err)
 	}
 	if len(r.Questions) != len(options) || len(options) != len(r.Answers) {
-		return fmt.Errorf("%d questions, %d lists of options and %d answers: as many of each are needed", len(r.Questions), len(options), len(r.Answers))
+		return fmt.Errorf("%d questions, %d lists of options and %d answers: as many of each are needed",
+			len(r.Questions), len(options), len(r.Answers))
 	}
 	if strings.TrimSpace(r.Article) == "" {
 		return fmt.Errorf("the article is empty")

@@ -11,7 +11,8 @@ import (
 // hellaSwagEndings is the number of endings of a HellaSwag context.
 const hellaSwagEndings = 4
 
-// hellaSwagText reads six lines per question: "activity: context", the number of the right ending, four endings. The activity is no part of the question.
+// hellaSwagText reads six lines per question: "activity: context", the number of the right ending, four endings. The activity is no part of the
+// question.
 func hellaSwagText(path string, b []byte) (rows []Choice, bad []BadRow) {
 	const height = hellaSwagEndings + 2
 	all := lines(b)

@@ -10,8 +10,8 @@ const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 // Prompt is a question as a causal model reads it.
 type Prompt struct {
-	// Text is the question with its lettered options. For HellaSwag, PIQA, WinoGrande and RACE it is, byte for byte, the prompt of OpenCompass 0.2.4; RACE
-	// then asks for the letter with Cue, the others end so by themselves or need no cue.
+	// Text is the question with its lettered options. For HellaSwag, PIQA, WinoGrande and RACE it is, byte for byte, the prompt of OpenCompass 0.2.4;
+	// RACE then asks for the letter with Cue, the others end so by themselves or need no cue.
 	Text string
 	// Cue follows Text where the letter is asked for.
 	Cue string

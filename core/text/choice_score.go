@@ -40,7 +40,8 @@ func LetterTokens(tok Tokenizer, names []string) ([][]int32, error) {
 	return out, nil
 }
 
-// LetterScores are the log-probabilities, up to a constant they share, that the next token is one of each letter's tokens: log sum exp of their logits.
+// LetterScores are the log-probabilities, up to a constant they share, that the next token is one of each letter's tokens: log sum exp of their
+// logits.
 func LetterScores(logits []float32, tokens [][]int32) ([]float64, error) {
 	scores := make([]float64, len(tokens))
 	for i, ids := range tokens {
@@ -116,7 +117,8 @@ func (s ChoiceScore) String() string {
 	return out
 }
 
-// ScoreChoices compares the option with the largest score, of equal ones the first, with the right one: a list of scores per question, one per option.
+// ScoreChoices compares the option with the largest score, of equal ones the first, with the right one: a list of scores per question, one per
+// option.
 func ScoreChoices(t ChoiceTask, rows []Choice, method ChoiceMethod, scores [][]float64) (ChoiceScore, error) {
 	out := ChoiceScore{Task: t.Name, Method: method, Rows: len(rows)}
 	if len(rows) == 0 || len(scores) != len(rows) {
