@@ -20,7 +20,9 @@ func manyTrials(t *testing.T, dir string, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := s.CreateRun(t.Context(), run.Run{Kind: runtest.KindName, State: run.Paused, Budget: 2 * n, Workers: 1, Objective: run.Objective{Name: "GLUE", Maximize: true}})
+	r, err := s.CreateRun(t.Context(), run.Run{
+		Kind: runtest.KindName, State: run.Paused, Budget: 2 * n, Workers: 1, Objective: run.Objective{Name: "GLUE", Maximize: true},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +44,8 @@ func manyTrials(t *testing.T, dir string, n int) {
 func typicalTrial(id string, n int) run.Trial {
 	score := 60 + float64(n%997)/40
 	tr := run.Trial{
-		Run: id, ID: n, Hash: fmt.Sprintf("%032x", n), Title: "4 layers, 256/128, sa·sa·l·l", Params: int64(3e6 + n), Level: 1, Why: "optimise", State: run.Done, Attempt: 1,
+		Run: id, ID: n, Hash: fmt.Sprintf("%032x", n), Title: "4 layers, 256/128, sa·sa·l·l", Params: int64(3e6 + n), Level: 1, Why: "optimise",
+		State: run.Done, Attempt: 1,
 		Arch:    []byte(`{"l":4,"o":["sa","sa","l","l"],"h":[256,256,128,128],"n":[4,4,2,2],"f":[[512],[512],[1024],[512,512]],"p":["sdp","wma","dft","dct"]}`),
 		Predict: &run.Prediction{Mean: 70.25, Aleatoric: 1.5, Epistemic: 0.75, Acquisition: 71}, Parent: -1, Score: &score,
 		Scores: map[string]float64{"CoLA": 31.5, "SST-2": 81.2, "MRPC": 79.1, "STS-B": 70.4}, Seconds: 431.5,

@@ -20,7 +20,10 @@ func (c *Controller) train(a *active, s *slot, t Trial) {
 	}
 	a.set(t)
 	ctx, cancel := context.WithCancel(a.ctx)
-	w := &worker{c: c, a: a, slot: s, trial: t.ID, began: now, spent: t.Seconds, threads: max(1, c.opts.Threads/len(a.slots)), slots: len(a.slots), cancel: cancel}
+	w := &worker{
+		c: c, a: a, slot: s, trial: t.ID, began: now, spent: t.Seconds,
+		threads: max(1, c.opts.Threads/len(a.slots)), slots: len(a.slots), cancel: cancel,
+	}
 	w.sign()
 	s.begin(t.ID, now, w)
 	job := a.job.job

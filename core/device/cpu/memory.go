@@ -23,6 +23,7 @@ func reserve(bytes int) error {
 		return nil
 	}
 	live.Add(-int64(bytes))
-	return fmt.Errorf("allocate %.2f GB on the CPU: the models in training hold %.2f GB, and this process can have %.2f GB; fewer workers, a smaller batch or shorter sequences need less",
+	return fmt.Errorf("allocate %.2f GB on the CPU: the models in training hold %.2f GB, and this process can have %.2f GB; "+
+		"fewer workers, a smaller batch or shorter sequences need less",
 		float64(bytes)/1e9, float64(now-int64(bytes))/1e9, float64(limit)/1e9)
 }

@@ -47,7 +47,10 @@ var _ run.Store = (*Memory)(nil)
 
 // NewMemory returns an empty store.
 func NewMemory() *Memory {
-	return &Memory{trials: map[string][]run.Trial{}, states: map[string][]byte{}, views: map[string]*run.Surrogate{}, points: map[trialRef][]run.Point{}, blobs: map[string][]byte{}}
+	return &Memory{
+		trials: map[string][]run.Trial{}, states: map[string][]byte{}, views: map[string]*run.Surrogate{}, points: map[trialRef][]run.Point{},
+		blobs: map[string][]byte{},
+	}
 }
 
 // FailWrites makes every further write return err, like a full disk; nil ends that.
