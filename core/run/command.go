@@ -103,7 +103,7 @@ func (c *Controller) resume(a *active, cmd Command) Reply {
 		c.closeJob(a) // it was opened for another budget or configuration
 	}
 	if cmd.Config != nil {
-		a.Config = cmd.Config
+		a.Config, a.surrogate = cmd.Config, nil // another policy may have none
 	}
 	if cmd.Budget > 0 {
 		a.Budget = cmd.Budget

@@ -125,8 +125,11 @@ func (c *Controller) propose(a *active) {
 	})
 }
 
-// look keeps what the surrogate thinks, for viewers now and after the next start.
+// look keeps what the surrogate thinks, for viewers now and after the next start. A job that was just opened, and has nothing left to propose, has no view.
 func (c *Controller) look(a *active, view *Surrogate) {
+	if view == nil {
+		return
+	}
 	a.surrogate = view
 	if passed(c.opts.Clock(), a.viewStored, viewEvery) {
 		c.storeView(a)

@@ -299,6 +299,16 @@ func checkReferences(t *testing.T, s run.Store) {
 	if _, err := readBlob(s, second); err != nil {
 		t.Errorf("a checkpoint stored twice is gone: %v", err)
 	}
+	before := trial(r.ID, 2)
+	before.Earlier = put(trial(r.ID, 2), "the checkpoint before")
+	put(before, "the newest")
+	if _, err := readBlob(s, before.Earlier); err != nil {
+		t.Errorf("the checkpoint before the newest is gone: %v", err)
+	}
+	put(trial(r.ID, 2), "the newest")
+	if _, err := readBlob(s, before.Earlier); err == nil {
+		t.Error("a checkpoint that was Earlier, and is named no more, is still there")
+	}
 	done := trial(r.ID, 0)
 	done.Weights = put(trial(r.ID, 0), "weights")
 	if err := s.PutTrial(t.Context(), done, nil); err != nil {
