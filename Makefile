@@ -15,8 +15,14 @@ race:
 slow:
 	$(GO) test -tags slow -timeout 60m ./...
 
+# Every reader of a format; FUZZTIME is for each.
+FUZZTIME ?= 10m
+READERS = db:FuzzWalk db:FuzzJournal db:FuzzUnseal db:FuzzFilesNamed db:FuzzDecodePoints core/model:FuzzArch core/model/safetensors:FuzzRead \
+	core/search:FuzzSpace core/search:FuzzConfig core/search:FuzzPolicyState core/search/table:FuzzRead core/text:FuzzTokenizerJSON \
+	core/text:FuzzTSV core/text:FuzzJSONRows core/text:FuzzCorpus tui:FuzzFilter
+
 fuzz:
-	$(GO) test -fuzz FuzzRead -fuzztime 30s ./core/model/safetensors
+	set -e; for t in $(READERS); do $(GO) test ./$${t%:*} -run '^$$' -fuzz "^$${t#*:}$$" -fuzztime $(FUZZTIME); done
 
 lint:
 	golangci-lint run ./...
