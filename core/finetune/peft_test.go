@@ -165,6 +165,19 @@ func TestRanksOfTheirOwn(t *testing.T) {
 	require.Equal(t, 3*(5+6)+3*2*5+2*(6+2*5), back.Params())
 }
 
+// TestRanksOfABackbone: PEFT 0.11 matches a key only behind a dot.
+func TestRanksOfABackbone(t *testing.T) {
+	bare := family{prefix: "layers", modules: families["llama"].modules}
+	a := bare.adapter(1, 1, 11)
+	a.Modules[0].Alpha = 9
+	dir := t.TempDir()
+	require.NoError(t, WriteAdapter(dir, a, bare.model(), ModuleStyle))
+	require.Equal(t, map[string]any{`1\.self_attn\.q_proj`: 9.0}, readConfig(t, dir)["alpha_pattern"])
+	back, err := ReadAdapter(dir)
+	require.NoError(t, err)
+	require.Equal(t, a, back, "layer 11 keeps the general alpha")
+}
+
 func TestWriteAdapterRefuses(t *testing.T) {
 	f := families["llama"]
 	for want, change := range map[string]func(a *Adapter){

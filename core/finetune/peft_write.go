@@ -153,11 +153,15 @@ func (a Adapter) patterns(c *peftConfig) error {
 		if m.Rank == a.Rank && m.Alpha == a.Alpha {
 			continue
 		}
-		short, err := fromLayers(m.Name)
+		prefix, list, layer, rest, err := layerPath(m.Name)
 		if err != nil {
 			return err
 		}
-		key := regexp.QuoteMeta(short)
+		key := strconv.Itoa(layer) + "." + rest
+		if prefix != "" { // PEFT 0.11 wants something before the key
+			key = list + "." + key
+		}
+		key = regexp.QuoteMeta(key)
 		c.RankPattern[key], c.AlphaPattern[key] = m.Rank, m.Alpha
 	}
 	return nil

@@ -32,7 +32,7 @@ VARIANTS = {
     "plain": {},
     "rslora": dict(use_rslora=True),
     "dora": dict(use_dora=True),
-    "patterns": dict(rank_pattern={"layers?.1.*": 3}, alpha_pattern={"layers?.1.*": 7}),
+    "patterns": dict(rank_pattern={r"1\..*(q_proj|query)": 3}, alpha_pattern={r"1\..*(q_proj|query)": 7}),
 }
 
 
