@@ -107,11 +107,13 @@ type BilevelState[F Float] struct {
 	Alpha         []float64
 	AlphaM        []float64
 	AlphaV        []float64
-	InnerFinished int // inner updates made, which Adam's bias correction counts
+	InnerFinished int // inner updates made, which their bias correction counts
+	AlphaUpdates  int // and those of alpha
+	Frozen        bool
 }
 
 func (s *BilevelState[F]) copyFrom(o BilevelState[F]) {
-	s.Outer, s.InnerFinished = o.Outer, o.InnerFinished
+	s.Outer, s.InnerFinished, s.AlphaUpdates, s.Frozen = o.Outer, o.InnerFinished, o.AlphaUpdates, o.Frozen
 	s.Theta, s.M, s.V = append(s.Theta[:0], o.Theta...), append(s.M[:0], o.M...), append(s.V[:0], o.V...)
 	s.Alpha, s.AlphaM, s.AlphaV = append(s.Alpha[:0], o.Alpha...), append(s.AlphaM[:0], o.AlphaM...), append(s.AlphaV[:0], o.AlphaV...)
 }
@@ -142,7 +144,6 @@ type Bilevel[F Float] struct {
 	state  BilevelState[F]
 	next   BilevelState[F] // the step in the making, so that a failed one leaves state as it was
 	steps  []innerStep[F]  // of the window, to go back through
-	frozen bool
 	work   struct {
 		gradient, sum, lambda, lamM, lamV, q, shifted, plus []F
 		layers, layersPlus                                  []float64
@@ -196,5 +197,5 @@ func (b *Bilevel[F]) Restore(s BilevelState[F]) error {
 // Done reports whether all outer steps are made.
 func (b *Bilevel[F]) Done() bool { return b.state.Outer >= b.o.OuterSteps }
 
-// FreezeAlpha stops or resumes the updates of alpha; the adapters go on.
-func (b *Bilevel[F]) FreezeAlpha(frozen bool) { b.frozen = frozen }
+// FreezeAlpha stops or resumes the updates of alpha; the adapters go on. It is part of the state.
+func (b *Bilevel[F]) FreezeAlpha(frozen bool) { b.state.Frozen = frozen }

@@ -28,7 +28,7 @@ func (b *Bilevel[F]) Step(ctx context.Context) (OuterStep, error) {
 		return OuterStep{}, fmt.Errorf("outer step %d: %w", record.Step, err)
 	}
 	b.next.Outer++
-	if !b.frozen {
+	if !b.next.Frozen {
 		b.updateAlpha(record.AlphaGradient)
 	}
 	b.state, b.next = b.next, b.state
@@ -150,7 +150,8 @@ func (b *Bilevel[F]) hyperGradient(ctx context.Context, s []float64, record *Out
 // updateAlpha is Adam without weight decay at a constant rate.
 func (b *Bilevel[F]) updateAlpha(g []float64) {
 	n := &b.next
-	t := float64(n.Outer)
+	n.AlphaUpdates++
+	t := float64(n.AlphaUpdates)
 	c1, c2 := 1-math.Pow(alphaBeta1, t), 1-math.Pow(alphaBeta2, t)
 	for i, x := range g {
 		n.AlphaM[i] = alphaBeta1*n.AlphaM[i] + (1-alphaBeta1)*x
