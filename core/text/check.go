@@ -81,7 +81,7 @@ func (r *Report) addChoices(l choiceLayout, folder string) error {
 		return err
 	}
 	for _, f := range files {
-		rows, bad, err := l.read(f.path)
+		rows, bad, err := l.readFile(f)
 		if err != nil {
 			bad = append(bad, BadRow{f.path, 0, err.Error()})
 		}

@@ -104,7 +104,8 @@ func (l choiceLayout) files(folder string) ([]choiceFile, error) {
 
 // ReadChoices reads a multiple-choice task from its folder in dir (dir/hellaswag, dir/piqa, dir/arc_easy, ...). Every file whose name begins with
 // train, dev, val or test is read, JSON lines of the original fields or the task's own plain format, plain or gzip; a row that an earlier file of the
-// same part holds is left out. A file with malformed rows, such as one without a correct answer, is a *MalformedError unless they may be skipped.
+// same part holds is left out. A test file without any answer, as some tasks publish, is passed over. A file with malformed rows, such as one without
+// a correct answer, is a *MalformedError unless they may be skipped.
 func ReadChoices(dir, name string, o ReadOptions) (ChoiceTask, error) {
 	l, err := choiceLayoutOf(name)
 	if err != nil {
@@ -123,7 +124,7 @@ func ReadChoices(dir, name string, o ReadOptions) (ChoiceTask, error) {
 	parts := map[string]*[]Choice{"train": &t.Train, "dev": &t.Dev, "test": &t.Test}
 	var bad []BadRow
 	for _, f := range files {
-		rows, wrong, err := l.read(f.path)
+		rows, wrong, err := l.readFile(f)
 		if err != nil {
 			return t, fmt.Errorf("task %s: %w", t.Name, err)
 		}
@@ -161,6 +162,20 @@ func unseen(rows, earlier []Choice) []Choice {
 	}
 	return slices.DeleteFunc(rows, func(c Choice) bool { return seen[key(c)] })
 }
+
+// readFile reads one file as read does. A test file without a single answer is one whose answers are not public: it has no rows, and none are
+// malformed.
+func (l choiceLayout) readFile(f choiceFile) ([]Choice, []BadRow, error) {
+	rows, bad, err := l.read(f.path)
+	answered := func(b BadRow) bool { return !strings.Contains(b.Reason, noAnswer) }
+	if err == nil && f.part == "test" && len(rows) == 0 && !slices.ContainsFunc(bad, answered) {
+		return nil, nil, nil
+	}
+	return rows, bad, err
+}
+
+// noAnswer is what the reasons about rows without a correct answer say.
+const noAnswer = "no correct answer: "
 
 // read reads one file. Malformed rows are returned beside the good ones; the error is for files that cannot be read at all.
 func (l choiceLayout) read(path string) ([]Choice, []BadRow, error) {
@@ -233,7 +248,7 @@ func (c Choice) wrong() string {
 	case len(c.Options) > len(letters):
 		return fmt.Sprintf("%d options: at most %d are possible", len(c.Options), len(letters))
 	case c.Answer < 0 || c.Answer >= len(c.Options):
-		return "no correct answer: the row does not say which option is right"
+		return noAnswer + "the row does not say which option is right"
 	}
 	for i, o := range c.Options {
 		if strings.TrimSpace(o) == "" {

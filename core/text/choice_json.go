@@ -35,11 +35,11 @@ func (l *label) UnmarshalJSON(b []byte) error {
 // among is the place of the answer among its possible spellings, or why it has none.
 func (l label) among(field string, spellings []string) (int, string) {
 	if l == "" {
-		return unanswered, fmt.Sprintf("no correct answer: %s is missing or empty", field)
+		return unanswered, noAnswer + field + " is missing or empty"
 	}
 	i := slices.Index(spellings, string(l))
 	if i < 0 {
-		return unanswered, fmt.Sprintf("no correct answer: %s is %q, not one of %s", field, string(l), strings.Join(spellings, ", "))
+		return unanswered, fmt.Sprintf(noAnswer+"%s is %q, not one of %s", field, string(l), strings.Join(spellings, ", "))
 	}
 	return i, ""
 }

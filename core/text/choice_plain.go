@@ -136,10 +136,10 @@ func readLabels(path string) ([]int, []BadRow, error) {
 // besideAnswer is the answer of row number (from 1) in the file beside, or why there is none.
 func besideAnswer(beside string, answers []int, number int) (int, string) {
 	if number > len(answers) {
-		return unanswered, fmt.Sprintf("no correct answer: %s ends after %d answers", beside, len(answers))
+		return unanswered, fmt.Sprintf(noAnswer+"%s ends after %d answers", beside, len(answers))
 	}
 	if answers[number-1] == unanswered {
-		return unanswered, fmt.Sprintf("no correct answer: line %d of %s is neither 0 nor 1", number, beside)
+		return unanswered, fmt.Sprintf(noAnswer+"line %d of %s is neither 0 nor 1", number, beside)
 	}
 	return answers[number-1], ""
 }

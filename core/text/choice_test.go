@@ -122,7 +122,7 @@ var badChoices = []struct{ task, file, content, at, reason string }{
 	{"RACE", "dev.jsonl", `{"article": " ", "questions": ["q"], "options": [["a", "b"]], "answers": ["A"]}`, "dev.jsonl:1", "the article is empty"},
 	{"ARC-Easy", "train.jsonl", `{"question": "q", "choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "1"}`, "train.jsonl:1", `answerKey is "1", not one of A, B`},
 	{"ARC-Easy", "train.jsonl", `{"question": "q", "choices": {"text": ["a", "b"], "label": ["A"]}, "answerKey": "A"}`, "train.jsonl:1", "2 texts and 1 labels"},
-	{"CommonsenseQA", "test.jsonl", `{"question": {"stem": "q", "choices": [{"label": "A", "text": "a"}, {"label": "B", "text": "b"}]}}`, "test.jsonl:1", "no correct answer: answerKey is missing"},
+	{"CommonsenseQA", "dev.jsonl", `{"question": {"stem": "q", "choices": [{"label": "A", "text": "a"}, {"label": "B", "text": "b"}]}}`, "dev.jsonl:1", "no correct answer: answerKey is missing"},
 	{"OpenBookQA", "dev.tsv", strings.Join(openBookHeader, "\t") + "\n1\tq\t(A) a (B) b\tq\tC", "dev.tsv:2", `Answer Key is "C", not one of A, B`},
 	{"OpenBookQA", "dev.tsv", strings.Join(openBookHeader, "\t") + "\n1\tq\ta b\tq\tA", "dev.tsv:2", "0 options"},
 	{"OpenBookQA", "dev.tsv", strings.Join(openBookHeader, "\t") + "\n1\tq", "dev.tsv:2", "2 columns, expected 5"},
@@ -167,6 +167,28 @@ func TestLabelsBesideTheRows(t *testing.T) {
 		skipped, err := ReadChoices(dir, "PIQA", ReadOptions{SkipBad: true})
 		require.NoError(t, err)
 		require.Positive(t, skipped.Skipped)
+	}
+}
+
+// TestUnlabelledTestFiles: answers of a public test set may be secret, but one answer among the rows means that the others lack theirs.
+func TestUnlabelledTestFiles(t *testing.T) {
+	row := func(answer string) string {
+		return `{"sentence": "_ won", "option1": "a", "option2": "b"` + answer + "}\n"
+	}
+	open, secret := row(`, "answer": "1"`), row("")
+	dir := files{"winogrande/dev.jsonl": open, "winogrande/test.jsonl": secret + secret}.write(t)
+	task, err := ReadChoices(dir, "WinoGrande", ReadOptions{})
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 0, 0}, []int{len(task.Dev), len(task.Test), task.Skipped})
+	report, err := Check(dir)
+	require.NoError(t, err)
+	require.Len(t, report.Files, 2)
+	require.Equal(t, 0, report.Files[1].Rows+len(report.Files[1].Bad))
+	for _, wrong := range []files{
+		{"winogrande/test.jsonl": open + secret}, {"winogrande/test.jsonl": secret + "?\n"}, {"winogrande/dev.jsonl": secret},
+	} {
+		_, err := ReadChoices(wrong.write(t), "WinoGrande", ReadOptions{})
+		require.ErrorContains(t, err, "no correct answer: answer is missing or empty")
 	}
 }
 
