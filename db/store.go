@@ -4,8 +4,9 @@
 // every file is checked against its checksum before anybody sees it; after the first write that fails, the store refuses all others,
 // because nobody knows what a second try would keep. The layout is described in docs/formats.md.
 //
-// One goroutine writes. It groups what arrives within 200 ms, or 256 changes, or what somebody waits for, into one transaction. Read
-// transactions last milliseconds and never leave a function.
+// One goroutine writes. It groups what arrives within 200 ms, or 256 changes, or what somebody waits for, into one transaction, which is in the
+// journal before it is in the database: with a backup the journal makes the newest database again. Read transactions last milliseconds and never
+// leave a function.
 package db
 
 import (

@@ -52,27 +52,38 @@ func TestPassingFailuresChangeNothing(t *testing.T) {
 	}
 }
 
-// TestPauseWhileWaitingToRetry: a pause does not wait for the next attempt, and a resumed run makes it.
-func TestPauseWhileWaitingToRetry(t *testing.T) {
-	kind := &runtest.Kind{Steps: 4}
-	failed := false
-	kind.OnStep = func(_ context.Context, tr run.Trial, step int) error {
-		if tr.ID == 1 && !failed {
-			failed = true
-			return errors.New("unlucky")
-		}
-		return nil
+// TestWaitingToRetry: neither a pause nor a killed process waits for the next attempt, and a resumed run makes it.
+func TestWaitingToRetry(t *testing.T) {
+	want := calmScores(t)
+	for name, interrupt := range map[string]func(b *rig, id string) *rig{
+		"pause": func(b *rig, id string) *rig {
+			b.ok(run.Command{Verb: run.Pause, Run: id})
+			b.untilState(id, run.Paused)
+			return b
+		},
+		"kill": func(b *rig, _ string) *rig { return b.kill() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			kind := &runtest.Kind{Steps: 4}
+			failed := false
+			kind.OnStep = func(_ context.Context, tr run.Trial, _ int) error {
+				if tr.ID == 1 && !failed {
+					failed = true
+					return errors.New("unlucky")
+				}
+				return nil
+			}
+			b := rigWith(t, kind, run.Options{Backoff: time.Hour})
+			r := b.create(run.Run{Budget: 4, Seed: 5})
+			v := b.until(r.ID, "it waits", func(v run.RunView) bool { return len(v.Workers) > 0 && v.Workers[0].Phase == "waiting to try again" })
+			if len(v.Trials) != 2 || v.Trials[1].State != run.Queued || v.Trials[1].Attempt != 2 {
+				t.Errorf("%d trials; trial 1 is %s, attempt %d", len(v.Trials), v.Trials[1].State, v.Trials[1].Attempt)
+			}
+			b = interrupt(b, r.ID)
+			b.ok(run.Command{Verb: run.Resume, Run: r.ID})
+			same(t, "scores", scores(b.untilState(r.ID, run.Done)), want)
+		})
 	}
-	b := rigWith(t, kind, run.Options{Backoff: time.Hour})
-	r := b.create(run.Run{Budget: 4, Seed: 5})
-	v := b.until(r.ID, "it waits", func(v run.RunView) bool { return len(v.Workers) > 0 && v.Workers[0].Phase == "waiting to try again" })
-	if len(v.Trials) != 2 || v.Trials[1].State != run.Queued || v.Trials[1].Attempt != 2 {
-		t.Errorf("%d trials; trial 1 is %s, attempt %d", len(v.Trials), v.Trials[1].State, v.Trials[1].Attempt)
-	}
-	b.ok(run.Command{Verb: run.Pause, Run: r.ID})
-	b.untilState(r.ID, run.Paused)
-	b.ok(run.Command{Verb: run.Resume, Run: r.ID})
-	same(t, "scores", scores(b.untilState(r.ID, run.Done)), calmScores(t))
 }
 
 // TestHungTraining: a training that shows no sign of life is given up, the run goes on, and what the training does later has no effect.
