@@ -26,7 +26,7 @@ func Check(dir string) (report string, err error) {
 	if inv.stale {
 		c.complain("one of the two heads of the database is unreadable; the next change repairs it")
 	}
-	c.journals(inv.txid)
+	c.journals(inv.position())
 	c.weights(inv)
 	size, err := fileSize(filepath.Join(dir, databaseFile))
 	if err != nil {
@@ -74,16 +74,18 @@ func (c *checker) backups() {
 }
 
 // journals complains of what does not lead to the database. Half a record behind its newest transaction is what a killed process leaves.
-func (c *checker) journals(last uint64) {
+func (c *checker) journals(last position) {
 	files := journalFiles(c.dir)
 	for i, path := range files {
-		j, err := readJournal(path, func(uint64, []put) error { return nil })
+		j, err := readJournal(path, justRead)
 		switch {
 		case err != nil:
 			c.complain("journal: %w; the next start sets it aside and makes a backup", err)
-		case i == len(files)-1 && j.last < last:
+		case i == len(files)-1 && j.last.txid < last.txid:
 			c.complain("journal %s: %w at its byte %d, %d transactions before the database; the next start sets it aside and makes a backup",
-				path, ErrDamaged, j.size, last-j.last)
+				path, ErrDamaged, j.size, last.txid-j.last.txid)
+		case i == len(files)-1 && j.last.txid == last.txid && j.last.chain != last.chain:
+			c.complain("journal %s: it is of another database; the next start sets it aside and makes a backup", path)
 		case i < len(files)-1 && j.torn:
 			c.complain("journal %s: %w at its byte %d; backups from before it miss what follows", path, ErrDamaged, j.size)
 		}

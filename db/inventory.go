@@ -22,6 +22,7 @@ type inventory struct {
 	trials  []trialFiles // those that name files
 	nTrials int
 	lastSeq uint64
+	chain   uint64
 
 	damage error // the first record that is not what was written
 	// The numbers that must come next, to notice records that are gone.
@@ -79,6 +80,9 @@ func inventoryOf(file io.ReaderAt, size int64) (*inventory, error) {
 	return inv, nil
 }
 
+// position is where the database stands in its history.
+func (inv *inventory) position() position { return position{inv.txid, inv.chain} }
+
 func (inv *inventory) record(bucket, key, value []byte) error {
 	payload, err := unseal(bucket, key, value)
 	if err != nil {
@@ -88,6 +92,9 @@ func (inv *inventory) record(bucket, key, value []byte) error {
 	case string(metaBucket):
 		if string(key) == string(schemaKey) && len(payload) == 4 {
 			inv.schema = binary.BigEndian.Uint32(payload)
+		}
+		if string(key) == string(chainKey) && len(payload) == 8 {
+			inv.chain = binary.BigEndian.Uint64(payload)
 		}
 	case string(runsBucket):
 		inv.runs++

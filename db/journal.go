@@ -1,6 +1,7 @@
 package db
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -19,16 +20,18 @@ import (
 //
 // A file begins with the number of the transaction that it follows; its records are those after it, without gaps:
 //
-//	file:    "flexijnl" 8 bytes, version u32, base u64, CRC32C u32 of these 20 bytes
+//	file:    "flexijnl" 8 bytes, version u32, base u64, chain u64 after base, CRC32C u32 of these 28 bytes
 //	record:  size of the payload u32, CRC32C u32 of base and payload, payload
-//	payload: transaction u64, then per value: bucket, key and value, each with its length as uvarint before it
+//	payload: transaction u64, chain u64 before it, then per value: bucket, key and value, each with its length as uvarint before it
 //
-// Integers are big endian. A file ends where its last whole record ends: what follows was never acknowledged.
+// The chain is a hash of all that was ever written, kept in the database, too: a transaction is done again only behind the very one that it followed,
+// not in a database that somebody has put in the place of another. Integers are big endian. A file ends where its last whole record ends: what follows
+// was never acknowledged.
 
 const (
 	journalMagic   = "flexijnl"
-	journalVersion = 1
-	journalHeader  = len(journalMagic) + 4 + 8 + 4
+	journalVersion = 2
+	journalHeader  = len(journalMagic) + 4 + 8 + 8 + 4
 	recordPrefix   = 4 + 4
 	// journalLimit is the size after which a backup is made, so that a new file can begin.
 	journalLimit = 64 << 20
@@ -38,32 +41,44 @@ const (
 // put is one value of a transaction.
 type put struct{ bucket, key, value []byte }
 
+// position is a place in a history: a transaction, and the chain after it.
+type position struct{ txid, chain uint64 }
+
+// transaction is a record of a journal.
+type transaction struct {
+	after position // the one it follows
+	end   position
+	puts  []put
+}
+
 // journal is the file that is written now. Only the writer's goroutine uses it, once the store is open.
 type journal struct {
 	disk disk
 	dir  string
 	file diskFile
 	base uint64
-	last uint64 // the newest transaction in it
+	last position // of the newest transaction in it
 	size int64
 }
 
-func encodeHeader(base uint64) []byte {
+func encodeHeader(base position) []byte {
 	b := append([]byte(journalMagic), 0, 0, 0, 0)
 	binary.BigEndian.PutUint32(b[len(journalMagic):], journalVersion)
-	b = binary.BigEndian.AppendUint64(b, base)
+	b = binary.BigEndian.AppendUint64(b, base.txid)
+	b = binary.BigEndian.AppendUint64(b, base.chain)
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
-func decodeHeader(b []byte) (base uint64, err error) {
+func decodeHeader(b []byte) (base position, err error) {
 	n := journalHeader - 4
 	if len(b) < journalHeader || string(b[:len(journalMagic)]) != journalMagic || binary.BigEndian.Uint32(b[n:]) != crc32.Checksum(b[:n], castagnoli) {
-		return 0, damaged("the head of a journal")
+		return base, damaged("the head of a journal")
 	}
 	if v := binary.BigEndian.Uint32(b[len(journalMagic):]); v != journalVersion {
-		return 0, damaged("a journal has version %d, this flexi knows %d", v, journalVersion)
+		return base, damaged("a journal has version %d, this flexi knows %d", v, journalVersion)
 	}
-	return binary.BigEndian.Uint64(b[len(journalMagic)+4:]), nil
+	b = b[len(journalMagic)+4:]
+	return position{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}, nil
 }
 
 // recordSum ties a record to its file, so that one that was moved to another is damage.
@@ -71,8 +86,10 @@ func recordSum(base uint64, payload []byte) uint32 {
 	return crc32.Update(crc32.Checksum(binary.BigEndian.AppendUint64(nil, base), castagnoli), castagnoli, payload)
 }
 
-func encodeTransaction(base, id uint64, puts []put) []byte {
-	b := binary.BigEndian.AppendUint64(make([]byte, recordPrefix), id)
+// encodeTransaction is the record of what follows a position, and the position after it.
+func encodeTransaction(base uint64, after position, puts []put) (b []byte, end position) {
+	b = binary.BigEndian.AppendUint64(make([]byte, recordPrefix), after.txid+1)
+	b = binary.BigEndian.AppendUint64(b, after.chain)
 	for _, p := range puts {
 		for _, part := range [][]byte{p.bucket, p.key, p.value} {
 			b = binary.AppendUvarint(b, uint64(len(part)))
@@ -82,33 +99,41 @@ func encodeTransaction(base, id uint64, puts []put) []byte {
 	payload := b[recordPrefix:]
 	binary.BigEndian.PutUint32(b, uint32(len(payload)))
 	binary.BigEndian.PutUint32(b[4:], recordSum(base, payload))
-	return b
+	return b, position{after.txid + 1, chainOf(payload)}
 }
 
-func decodeTransaction(payload []byte) (id uint64, puts []put, err error) {
-	if len(payload) < 8 {
-		return 0, nil, damaged("a transaction of the journal has no number")
+// chainOf is the chain after a transaction; its payload begins with the chain before.
+func chainOf(payload []byte) uint64 {
+	sum := sha256.Sum256(payload)
+	return binary.BigEndian.Uint64(sum[:])
+}
+
+func decodeTransaction(payload []byte) (t transaction, err error) {
+	if len(payload) < 16 {
+		return t, damaged("a transaction of the journal has no number")
 	}
-	r := pointReader{b: payload[8:]}
+	id := binary.BigEndian.Uint64(payload)
+	t.after, t.end = position{id - 1, binary.BigEndian.Uint64(payload[8:])}, position{id, chainOf(payload)}
+	r := pointReader{b: payload[16:]}
 	for len(r.b) > 0 && !r.bad {
-		puts = append(puts, put{r.take(r.uvarint()), r.take(r.uvarint()), r.take(r.uvarint())})
+		t.puts = append(t.puts, put{r.take(r.uvarint()), r.take(r.uvarint()), r.take(r.uvarint())})
 	}
 	if r.bad {
-		return 0, nil, damaged("malformed transaction in the journal")
+		return t, damaged("malformed transaction in the journal")
 	}
-	return binary.BigEndian.Uint64(payload), puts, nil
+	return t, nil
 }
 
 // journalFile is what a file on disk holds.
 type journalFile struct {
 	path       string
-	base, last uint64
+	base, last position
 	size       int64 // of the head and the whole records
 	torn       bool  // something follows them
 }
 
 // readJournal calls visit for each whole record of a file. A damaged head is an error; a damaged record ends the file.
-func readJournal(path string, visit func(id uint64, puts []put) error) (journalFile, error) {
+func readJournal(path string, visit func(transaction) error) (journalFile, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return journalFile{}, err
@@ -128,18 +153,18 @@ func readJournal(path string, visit func(id uint64, puts []put) error) (journalF
 	}
 	j.last = j.base
 	for {
-		payload := nextRecord(f, j.base, info.Size()-j.size)
+		payload := nextRecord(f, j.base.txid, info.Size()-j.size)
 		if payload == nil {
 			break
 		}
-		id, puts, err := decodeTransaction(payload)
-		if err != nil || id != j.last+1 {
+		t, err := decodeTransaction(payload)
+		if err != nil || t.after != j.last {
 			break
 		}
-		if err := visit(id, puts); err != nil {
+		if err := visit(t); err != nil {
 			return j, err
 		}
-		j.last, j.size = id, j.size+int64(recordPrefix+len(payload))
+		j.last, j.size = t.end, j.size+int64(recordPrefix+len(payload))
 	}
 	j.torn = j.size < info.Size()
 	return j, nil
@@ -172,21 +197,24 @@ func journalFiles(dir string) []string {
 	return files
 }
 
-// follow visits what the journals hold after transaction from, as far as they go on without a gap. It returns the last transaction, and whether that is
-// the end of the newest file.
-func follow(files []string, from uint64, visit func(id uint64, puts []put) error) (last uint64, complete bool, err error) {
+// justRead visits nothing.
+func justRead(transaction) error { return nil }
+
+// follow visits what the journals hold after a position, as far as they go on without a gap. It returns the last position, and whether that is the end
+// of the newest file.
+func follow(files []string, from position, visit func(transaction) error) (last position, complete bool, err error) {
 	last = from
 	for i, path := range files {
-		if i+1 < len(files) && baseOf(files[i+1]) <= from {
+		if i+1 < len(files) && baseOf(files[i+1]) <= from.txid {
 			continue // all of it is older
 		}
 		var visiting error
-		j, err := readJournal(path, func(id uint64, puts []put) error {
-			if id != last+1 {
+		j, err := readJournal(path, func(t transaction) error {
+			if t.after != last {
 				return nil
 			}
-			if visiting = visit(id, puts); visiting == nil {
-				last = id
+			if visiting = visit(t); visiting == nil {
+				last = t.end
 			}
 			return visiting
 		})
@@ -207,22 +235,22 @@ func baseOf(path string) uint64 {
 	return base
 }
 
-// rollForward does again in the database b what the journals hold after transaction from.
-func rollForward(files []string, from uint64, d disk, b *bbolt.DB) (last uint64, complete bool, err error) {
-	return follow(files, from, func(id uint64, puts []put) error {
-		err := guard(func() error { return d.commit(b, func(tx *bbolt.Tx) error { return replay(tx, id, puts) }) })
+// rollForward does again in the database b, which stands at a position, what the journals hold after it.
+func rollForward(files []string, from position, d disk, b *bbolt.DB) (last position, complete bool, err error) {
+	return follow(files, from, func(t transaction) error {
+		err := guard(func() error { return d.commit(b, func(tx *bbolt.Tx) error { return replay(tx, t) }) })
 		if err != nil {
-			return fmt.Errorf("do transaction %d again: %w", id, err)
+			return fmt.Errorf("do transaction %d again: %w", t.end.txid, err)
 		}
 		return nil
 	})
 }
 
-func replay(tx *bbolt.Tx, id uint64, puts []put) error {
-	if uint64(tx.ID()) != id {
-		return damaged("the next transaction is %d, the journal has %d", tx.ID(), id)
+func replay(tx *bbolt.Tx, t transaction) error {
+	if uint64(tx.ID()) != t.end.txid {
+		return damaged("the next transaction is %d, the journal has %d", tx.ID(), t.end.txid)
 	}
-	for _, p := range puts {
+	for _, p := range t.puts {
 		b, err := tx.CreateBucketIfNotExists(p.bucket)
 		if err != nil {
 			return err
@@ -234,28 +262,33 @@ func replay(tx *bbolt.Tx, id uint64, puts []put) error {
 			return err
 		}
 	}
-	return nil
+	return putChain(tx, t.end.chain)
 }
 
-// openJournal goes on with the newest journal if it ends with transaction last; otherwise it begins a new one and reports that a backup is due, because
+// putChain keeps the chain with the transaction that made it.
+func putChain(tx *bbolt.Tx, chain uint64) error {
+	return tx.Bucket(metaBucket).Put(chainKey, seal(metaBucket, chainKey, binary.BigEndian.AppendUint64(nil, chain)))
+}
+
+// openJournal goes on with the newest journal if it ends where the database does; otherwise it begins a new one and reports that a backup is due, because
 // the old ones lead nowhere.
-func openJournal(d disk, dir string, last uint64) (j *journal, fresh bool, err error) {
+func openJournal(d disk, dir string, last position) (j *journal, fresh bool, err error) {
 	j = &journal{disk: d, dir: dir}
 	if files := journalFiles(dir); len(files) > 0 {
 		path := files[len(files)-1]
-		found, err := readJournal(path, func(uint64, []put) error { return nil })
+		found, err := readJournal(path, justRead)
 		if err == nil && found.last == last {
 			if j.file, err = d.open(path); err != nil {
 				return nil, false, err
 			}
-			j.base, j.last, j.size = found.base, last, found.size
+			j.base, j.last, j.size = found.base.txid, last, found.size
 			if found.torn {
 				err = errors.Join(j.file.Truncate(j.size), j.file.Sync())
 			}
 			return j, false, err
 		}
 	}
-	if err := setAside(d, dir, last); err != nil {
+	if err := setAside(d, dir, last.txid); err != nil {
 		return nil, false, err
 	}
 	return j, true, j.begin(last)
@@ -264,7 +297,7 @@ func openJournal(d disk, dir string, last uint64) (j *journal, fresh bool, err e
 // setAside renames journals that tell of another history than the database's, or of none.
 func setAside(d disk, dir string, last uint64) error {
 	for _, path := range journalFiles(dir) {
-		if j, err := readJournal(path, func(uint64, []put) error { return nil }); err == nil && j.last <= last && j.base < last {
+		if j, err := readJournal(path, justRead); err == nil && j.last.txid <= last && j.base.txid < last {
 			continue
 		}
 		if err := d.rename(path, freeName(path+".bad")); err != nil {
@@ -275,14 +308,14 @@ func setAside(d disk, dir string, last uint64) error {
 }
 
 // begin makes the file of the transactions after base.
-func (j *journal) begin(base uint64) error {
+func (j *journal) begin(base position) error {
 	folder := filepath.Join(j.dir, journalsFolder)
 	f, err := j.disk.temp(folder)
 	if err != nil {
 		return fmt.Errorf("begin journal: %w", err)
 	}
 	head := encodeHeader(base)
-	path := filepath.Join(folder, fmt.Sprintf(journalName, base))
+	path := filepath.Join(folder, fmt.Sprintf(journalName, base.txid))
 	if _, err = f.Write(head); err == nil {
 		err = publish(j.disk, f, path, folder)
 	}
@@ -296,25 +329,25 @@ func (j *journal) begin(base uint64) error {
 	if j.file != nil {
 		err = j.file.Close()
 	}
-	j.file, j.base, j.last, j.size = next, base, base, int64(len(head))
+	j.file, j.base, j.last, j.size = next, base.txid, base, int64(len(head))
 	return err
 }
 
-// append makes a transaction durable here, before it is in the database.
-func (j *journal) append(id uint64, puts []put) error {
-	b := encodeTransaction(j.base, id, puts)
+// append makes the next transaction durable here, before it is in the database, and returns the chain after it.
+func (j *journal) append(puts []put) (chain uint64, err error) {
+	b, end := encodeTransaction(j.base, j.last, puts)
 	if _, err := j.file.Write(b); err != nil {
-		return fmt.Errorf("write journal: %w", err)
+		return 0, fmt.Errorf("write journal: %w", err)
 	}
 	if err := j.file.Sync(); err != nil {
-		return fmt.Errorf("sync journal: %w", err)
+		return 0, fmt.Errorf("sync journal: %w", err)
 	}
-	j.last, j.size = id, j.size+int64(len(b))
-	return nil
+	j.last, j.size = end, j.size+int64(len(b))
+	return end.chain, nil
 }
 
 // takeBack removes a transaction that the database did not take, as far as the disk allows.
-func (j *journal) takeBack(last uint64, size int64) {
+func (j *journal) takeBack(last position, size int64) {
 	if j.file.Truncate(size) == nil {
 		_ = j.file.Sync()
 		j.last, j.size = last, size

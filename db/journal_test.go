@@ -269,12 +269,11 @@ func TestTransactionsComeBack(t *testing.T) {
 		puts := rapid.SliceOf(rapid.Custom(func(t *rapid.T) put {
 			return put{part.Draw(t, "bucket"), part.Draw(t, "key"), part.Draw(t, "value")}
 		})).Draw(t, "puts")
-		id := rapid.Uint64().Draw(t, "transaction")
-		b := encodeTransaction(7, id, puts)
-		payload := nextRecord(bytes.NewReader(b), 7, int64(len(b)))
-		gotID, got, err := decodeTransaction(payload)
-		if err != nil || gotID != id || fmt.Sprint(got) != fmt.Sprint(puts) {
-			t.Fatalf("%d %v became %d %v, %v", id, puts, gotID, got, err)
+		after := position{rapid.Uint64Max(1<<60).Draw(t, "transaction"), rapid.Uint64().Draw(t, "chain")}
+		b, end := encodeTransaction(7, after, puts)
+		got, err := decodeTransaction(nextRecord(bytes.NewReader(b), 7, int64(len(b))))
+		if err != nil || got.after != after || got.end != end || fmt.Sprint(got.puts) != fmt.Sprint(puts) {
+			t.Fatalf("%+v %v became %+v, %v", after, puts, got, err)
 		}
 		at := rand.IntN(len(b))
 		b[at] ^= 1
@@ -282,4 +281,33 @@ func TestTransactionsComeBack(t *testing.T) {
 			t.Fatalf("a record with byte %d changed is read", at)
 		}
 	})
+}
+
+// TestForeignDatabase: a database of another history in the place of this one takes nothing from its journals, also where the numbers would fit.
+func TestForeignDatabase(t *testing.T) {
+	ours, other := t.TempDir(), t.TempDir()
+	fill(t, ours, Options{}, 9)
+	fill(t, other, Options{}, 4)
+	want, _, err := content(used(t, other))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(other, databaseFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(ours, databaseFile), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, ours, Options{}) // the weights of both are the same
+	s.abandon()
+	if got, _, err := content(used(t, ours)); err != nil || got != want {
+		t.Errorf("the foreign database was changed, %v", err)
+	}
+	if s = open(t, ours, Options{}); len(s.Notices()) > 0 {
+		t.Errorf("notices: %q", s.Notices())
+	}
+	if err := writeTrial(t.Context(), s, "search-01", 4); err != nil {
+		t.Error(err)
+	}
 }

@@ -35,6 +35,7 @@ var (
 	schemaKey  = []byte("schema")  // number of the layout, u32
 	createdKey = []byte("created") // when the database was made, RFC 3339, UTC
 	versionKey = []byte("version") // the flexi that made it
+	chainKey   = []byte("chain")   // what all transactions so far have written, in short, u64
 )
 
 // checkRunID refuses IDs that cannot be part of a key.

@@ -120,18 +120,18 @@ func (s *Store) prepare() (*inventory, error) {
 // page that cannot be read.
 func (s *Store) catchUp(inv *inventory) (*inventory, error) {
 	files := journalFiles(s.dir)
-	last, complete, _ := follow(files, inv.txid, func(uint64, []put) error { return nil })
+	last, complete, _ := follow(files, inv.position(), justRead)
 	if inv.stale && !complete {
 		s.notice("one of the two heads of the database is unreadable, so the very last change before the program ended may be missing")
 	}
-	if last == inv.txid {
+	if last == inv.position() {
 		return inv, nil
 	}
 	b, err := openBolt(s.path(), s.opts.MaxSize)
 	if err != nil {
 		return nil, err
 	}
-	_, _, err = rollForward(files, inv.txid, s.opts.disk, b)
+	_, _, err = rollForward(files, inv.position(), s.opts.disk, b)
 	if err = errors.Join(err, b.Close()); err != nil {
 		return nil, err
 	}
@@ -212,7 +212,7 @@ func (s *Store) begin(inv *inventory) (err error) {
 		return fmt.Errorf("look through the weight files: %w", err)
 	}
 	var fresh bool
-	if s.journal, fresh, err = openJournal(s.opts.disk, s.dir, inv.txid); err != nil {
+	if s.journal, fresh, err = openJournal(s.opts.disk, s.dir, inv.position()); err != nil {
 		return err
 	}
 	if err = s.migrate(inv.schema); err == nil {

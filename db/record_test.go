@@ -168,24 +168,27 @@ func FuzzFilesNamed(f *testing.F) {
 
 // FuzzJournal gives arbitrary files to the journal's reader: whole transactions in order, or an end.
 func FuzzJournal(f *testing.F) {
-	whole := encodeHeader(4)
-	for id := range uint64(3) {
-		whole = append(whole, encodeTransaction(4, 5+id, []put{{runsBucket, []byte("search-01"), []byte("value")}, {bucket: viewsBucket}})...)
+	last := position{4, 77}
+	whole := encodeHeader(last)
+	for range 3 {
+		var b []byte
+		b, last = encodeTransaction(4, last, []put{{runsBucket, []byte("search-01"), []byte("value")}, {bucket: viewsBucket}})
+		whole = append(whole, b...)
 	}
 	f.Add(whole)
 	f.Add(whole[:len(whole)-3])
-	f.Add(encodeHeader(0))
+	f.Add(encodeHeader(position{}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		path := filepath.Join(t.TempDir(), "journal")
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		next := uint64(0)
-		j, err := readJournal(path, func(id uint64, _ []put) error {
-			if next > 0 && id != next {
-				t.Fatalf("transaction %d, want %d", id, next)
+		last := position{}
+		j, err := readJournal(path, func(tr transaction) error {
+			if last != (position{}) && tr.after != last {
+				t.Fatalf("%+v does not follow %+v", tr, last)
 			}
-			next = id + 1
+			last = tr.end
 			return nil
 		})
 		if err == nil && (j.size > int64(len(b)) || j.torn != (j.size < int64(len(b)))) {

@@ -1,6 +1,8 @@
 package db
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +28,11 @@ func (s *Store) create() (*inventory, error) {
 				return err
 			}
 		}
-		return putMeta(w, s.opts.Clock())
+		var chain [8]byte // of a new history
+		if _, err := rand.Read(chain[:]); err != nil {
+			return err
+		}
+		return errors.Join(putMeta(w, s.opts.Clock()), putChain(tx, binary.BigEndian.Uint64(chain[:])))
 	})
 	if err = errors.Join(err, b.Close()); err != nil {
 		return nil, fmt.Errorf("create database: %w", err)
@@ -113,12 +119,12 @@ func rebuild(d disk, dir, backup, temp string) (r redone, err error) {
 	if err != nil {
 		return r, err
 	}
-	last, complete, err := rollForward(journalFiles(dir), inv.txid, d, b)
+	last, complete, err := rollForward(journalFiles(dir), inv.position(), d, b)
 	if err = errors.Join(err, b.Close()); err != nil {
 		return r, err
 	}
 	_, err = takeInventory(temp)
-	return redone{last - inv.txid, complete}, err
+	return redone{last.txid - inv.txid, complete}, err
 }
 
 func copyFile(from, to string) error {

@@ -219,7 +219,14 @@ func (s *Store) update(f func(*writing) error) error {
 			if err := f(w); err != nil {
 				return err
 			}
-			return s.journal.append(uint64(tx.ID()), w.puts)
+			if last := s.journal.last.txid; uint64(tx.ID()) != last+1 {
+				return damaged("the transaction has number %d, the journal ends with %d", tx.ID(), last)
+			}
+			chain, err := s.journal.append(w.puts)
+			if err != nil {
+				return err
+			}
+			return putChain(tx, chain)
 		})
 	})
 	if err != nil && s.journal.size > size {
