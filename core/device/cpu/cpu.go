@@ -65,7 +65,7 @@ func (d *Device) Describe() string {
 }
 
 // PeakFlops measures what the multiply-add units reach together, in float32 operations per second.
-func (d *Device) PeakFlops() float64 { return d.t.PeakFlops(d.pool) }
+func (d *Device) PeakFlops() float64 { return d.t.PeakFlops(d.pool, false) }
 
 // alignment of allocations, the width of an AVX-512 register and of a cache line.
 const alignment = 64

@@ -487,3 +487,22 @@ DATA ·laneNumbers+52(SB)/4, $13
 DATA ·laneNumbers+56(SB)/4, $14
 DATA ·laneNumbers+60(SB)/4, $15
 GLOBL ·laneNumbers(SB), RODATA|NOPTR, $64
+
+// The lanes of a lower and an upper half, taken in turns.
+DATA ·pairOrder+0(SB)/4, $0x00100000
+DATA ·pairOrder+4(SB)/4, $0x00110001
+DATA ·pairOrder+8(SB)/4, $0x00120002
+DATA ·pairOrder+12(SB)/4, $0x00130003
+DATA ·pairOrder+16(SB)/4, $0x00140004
+DATA ·pairOrder+20(SB)/4, $0x00150005
+DATA ·pairOrder+24(SB)/4, $0x00160006
+DATA ·pairOrder+28(SB)/4, $0x00170007
+DATA ·pairOrder+32(SB)/4, $0x00180008
+DATA ·pairOrder+36(SB)/4, $0x00190009
+DATA ·pairOrder+40(SB)/4, $0x001a000a
+DATA ·pairOrder+44(SB)/4, $0x001b000b
+DATA ·pairOrder+48(SB)/4, $0x001c000c
+DATA ·pairOrder+52(SB)/4, $0x001d000d
+DATA ·pairOrder+56(SB)/4, $0x001e000e
+DATA ·pairOrder+60(SB)/4, $0x001f000f
+GLOBL ·pairOrder(SB), RODATA|NOPTR, $64

@@ -17,4 +17,4 @@
 // The .s files are written by the programs in gen (go generate ./core/device/cpu/kern); a test checks that they are up to date.
 package kern
 
-//go:generate go run gen/main.go gen/tile.go gen/vector.go gen/elementary.go gen/linear.go gen/reduce.go gen/pack.go gen/fit.go
+//go:generate go run gen/main.go gen/tile.go gen/vector.go gen/elementary.go gen/linear.go gen/reduce.go gen/pack.go gen/evex.go gen/pairs.go gen/fit.go

@@ -2,11 +2,12 @@ package kern
 
 import "fmt"
 
-// Gemm is a matrix product C = op(A)·op(B), or C += op(A)·op(B), in float32 and row-major storage. op(A) is M×K and op(B) is K×N.
+// Gemm is a matrix product C = op(A)·op(B), or C += op(A)·op(B), of float32 matrices in row-major storage. op(A) is M×K and op(B) is K×N.
 type Gemm struct {
 	M, N, K        int
 	TransA, TransB bool // A is stored K×M, B is stored N×K
 	Accumulate     bool // add to C instead of overwriting it
+	BF16           bool // round A and B to bfloat16 first; sums stay in float32. Only where HasBF16.
 	A, B, C        []float32
 	LDA, LDB, LDC  int // elements from one stored row to the next
 	// Epilogue, if set, is called exactly once for every finished block of C, right after it was computed and while it is in the cache:
@@ -51,7 +52,7 @@ func (t *Table) Gemm(p *Pool, g Gemm) {
 		return
 	}
 	j := &p.gemm
-	j.start(t.tiles, g, p.Threads())
+	j.start(t, g, p.Threads())
 	for j.nextChunk() {
 		if j.plan.packB {
 			p.ParallelFor(j.packTasks(), j.packTask)
@@ -70,7 +71,7 @@ func (t *Table) GemmSerial(ws *Workspace, g Gemm) {
 	}
 	j := &ws.gemm
 	j.scratch = ws
-	j.start(t.tiles, g, 1)
+	j.start(t, g, 1)
 	for j.nextChunk() {
 		if j.plan.packB {
 			for task := range j.packTasks() {

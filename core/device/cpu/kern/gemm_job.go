@@ -5,7 +5,8 @@ type gemmJob struct {
 	Gemm
 	tiles  *tileSet
 	plan   plan
-	packed []float32 // panels of B of the present chunk, each K×columns
+	words  int       // K in words of the packed operands
+	packed []float32 // panels of B of the present chunk, each words×columns
 	column int       // the present chunk: columns [column, end)
 	end    int
 
@@ -21,9 +22,10 @@ func (j *gemmJob) bind(p *Pool) {
 	j.runBlock = func(block, worker int) { j.block(block, worker, &p.workspaces[worker]) }
 }
 
-func (j *gemmJob) start(s *tileSet, g Gemm, threads int) {
-	j.Gemm, j.tiles = g, s
-	j.plan = makePlan(s, &j.Gemm, threads)
+func (j *gemmJob) start(t *Table, g Gemm, threads int) {
+	j.Gemm, j.tiles = g, t.tileSet(g.BF16)
+	j.words = ceilDiv(j.K, j.tiles.perWord)
+	j.plan = makePlan(j.tiles, &j.Gemm, j.words, threads)
 	j.column, j.end = 0, 0
 }
 
@@ -34,7 +36,7 @@ func (j *gemmJob) nextChunk() bool {
 	}
 	j.column, j.end = j.end, min(j.end+j.plan.chunk, j.N)
 	if j.plan.packB {
-		j.packed = grow(&j.scratch.panelsB, j.panels()*j.tiles.columns*j.K)
+		j.packed = grow(&j.scratch.panelsB, j.panels()*j.tiles.columns*j.words)
 	}
 	return true
 }
@@ -61,15 +63,15 @@ func (j *gemmJob) block(block, worker int, ws *Workspace) {
 			clear(j.C[r*j.LDC:][col0:col1])
 		}
 	}
-	for k0 := 0; k0 < j.K; k0 += j.plan.kc {
-		j.slab(ws, row0, row1, col0, col1, k0, min(k0+j.plan.kc, j.K))
+	for k0 := 0; k0 < j.words; k0 += j.plan.kc {
+		j.slab(ws, row0, row1, col0, col1, k0, min(k0+j.plan.kc, j.words))
 	}
 	if j.Epilogue != nil {
 		j.Epilogue(worker, row0, row1, col0, col1)
 	}
 }
 
-// slab adds the products of K range [k0, k1) to a block of C.
+// slab adds the products of words [k0, k1) of K to a block of C.
 func (j *gemmJob) slab(ws *Workspace, row0, row1, col0, col1, k0, k1 int) {
 	t := &ws.tile
 	*t = tile{k: k1 - k0, rowC: 4 * j.LDC}
@@ -82,7 +84,7 @@ func (j *gemmJob) slab(ws *Workspace, row0, row1, col0, col1, k0, k1 int) {
 		t.c = &j.C[row0*j.LDC+col]
 		if j.plan.packB {
 			t.rowB = 4 * j.tiles.columns
-			t.b = &j.packed[(col-j.column)*j.K+k0*j.tiles.columns]
+			t.b = &j.packed[(col-j.column)*j.words+k0*j.tiles.columns]
 		} else {
 			t.rowB = 4 * j.LDB
 			t.b = &j.B[k0*j.LDB+col]

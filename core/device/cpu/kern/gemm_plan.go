@@ -7,7 +7,7 @@ const (
 	stepK        = 256
 	blockRows    = 144
 	blockColumns = 512
-	chunkFloats  = 1 << 20
+	chunkWords   = 1 << 20
 	// tasksPerThread is how finely C is cut, so that threads that are slowed down by others end together.
 	tasksPerThread = 4
 	// packRows and packColumns are the sizes of C from which the reuse of a packed operand pays for the packing.
@@ -17,15 +17,15 @@ const (
 
 // plan is the blocking of one product. Only kc decides about bits, and it depends on K alone.
 type plan struct {
-	kc           int // steps of K between two visits of C
+	kc           int // words of K between two visits of C
 	mc, nc       int // block of C: multiples of the tile
 	chunk        int // columns of B packed at a time: a multiple of nc
 	packA, packB bool
 }
 
-func makePlan(s *tileSet, g *Gemm, threads int) plan {
+func makePlan(s *tileSet, g *Gemm, words, threads int) plan {
 	p := plan{
-		kc:    balanced(g.K, stepK, 1),
+		kc:    balanced(words, stepK, 1),
 		packA: s.alwaysPack || g.TransA && g.N >= packColumns,
 		packB: g.K > 0 && (s.alwaysPack || g.TransB || g.M >= packRows),
 	}
@@ -34,7 +34,7 @@ func makePlan(s *tileSet, g *Gemm, threads int) plan {
 	if threads > 1 {
 		p.refine(s, g, threads*tasksPerThread)
 	}
-	p.chunk = max(1, chunkFloats/(max(g.K, 1)*p.nc)) * p.nc
+	p.chunk = max(1, chunkWords/(max(words, 1)*p.nc)) * p.nc
 	return p
 }
 

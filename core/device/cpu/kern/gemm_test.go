@@ -28,6 +28,17 @@ func randomFloats(r *rand.Rand, n int) []float32 {
 	return s
 }
 
+// forEachForm runs a test with each level's products in float32 and, where there are such, in bfloat16.
+func forEachForm(t *testing.T, test func(t *testing.T, table *Table, bf16 bool)) {
+	t.Helper()
+	forEachLevel(t, func(t *testing.T, table *Table) {
+		test(t, table, false)
+		if table.HasBF16() {
+			t.Run("bf16", func(t *testing.T) { test(t, table, true) })
+		}
+	})
+}
+
 // product is a random product whose C has a guard zone behind it and between its rows.
 type product struct {
 	Gemm
@@ -49,13 +60,24 @@ func randomProduct(r *rand.Rand, m, n, k int, transA, transB, accumulate bool, s
 	return &product{g, append([]float32(nil), g.C...)}
 }
 
-// wrong compares C with a float64 sum. The error of K rounded multiply-adds is at most (K+2)·2^-24·sum|a·b| (Higham, 3.1).
+// bfloat16 rounds to the nearest bfloat16, halves to even.
+func bfloat16(x float32) float32 {
+	bits := math.Float32bits(x)
+	return math.Float32frombits((bits + 0x7fff + bits>>16&1) &^ 0xffff)
+}
+
+// wrong compares C with a float64 sum. The error of K rounded multiply-adds is at most (K+2)·2^-24·sum|a·b| (Higham, 3.1), also in bfloat16, where
+// the products of the rounded operands are exact.
 func (p *product) wrong() error {
 	at := func(s []float32, stride, i, j int, swapped bool) float64 {
 		if swapped {
 			i, j = j, i
 		}
-		return float64(s[i*stride+j])
+		x := s[i*stride+j]
+		if p.BF16 {
+			x = bfloat16(x)
+		}
+		return float64(x)
 	}
 	seen := make([]bool, len(p.C))
 	for i := range p.M {
@@ -87,13 +109,14 @@ func (p *product) wrong() error {
 
 func TestGemmMatchesReference(t *testing.T) {
 	sizes := []int{1, 2, 3, 5, 7, 12, 13, 17, 31, 33, 63, 65, 100, 127, 257}
-	forEachLevel(t, func(t *testing.T, table *Table) {
+	forEachForm(t, func(t *testing.T, table *Table, bf16 bool) {
 		pool := NewPool(2)
 		defer pool.Close()
 		r := rand.New(rand.NewPCG(1, 2))
 		pick := func() int { return sizes[r.IntN(len(sizes))] }
 		for i := range 240 {
 			p := randomProduct(r, pick(), pick(), pick(), i&1 != 0, i&2 != 0, i&4 != 0, i%7)
+			p.BF16 = bf16
 			if i&8 == 0 {
 				table.Gemm(pool, p.Gemm)
 			} else {
@@ -109,7 +132,7 @@ func TestGemmMatchesReference(t *testing.T) {
 
 // Shapes of attention heads, vectors, empty sums, and each size of edge tile.
 func TestGemmSmallShapes(t *testing.T) {
-	forEachLevel(t, func(t *testing.T, table *Table) {
+	forEachForm(t, func(t *testing.T, table *Table, bf16 bool) {
 		var ws Workspace
 		r := rand.New(rand.NewPCG(3, 4))
 		for m := range 15 {
@@ -117,6 +140,7 @@ func TestGemmSmallShapes(t *testing.T) {
 				for _, k := range []int{0, 1, 3, 32} {
 					for layout := range 8 {
 						p := randomProduct(r, m, n, k, layout&1 != 0, layout&2 != 0, layout&4 != 0, 2)
+						p.BF16 = bf16
 						table.GemmSerial(&ws, p.Gemm)
 						if err := p.wrong(); err != nil {
 							t.Fatalf("%d×%d×%d layout %d: %v", m, n, k, layout, err)
@@ -193,6 +217,51 @@ func TestGemmRefusesShortOperands(t *testing.T) {
 		}
 	}
 	table.GemmSerial(new(Workspace), good)
+	good.BF16 = true
+	if catch(func() { table.GemmSerial(new(Workspace), good) }) == nil {
+		t.Error("bfloat16 in portable Go: accepted")
+	}
+}
+
+// The bits of C depend on the values of the operands alone, not on their layout, on strides or on the number of threads.
+func TestGemmBitsAreThoseOfTheValues(t *testing.T) {
+	forEachForm(t, func(t *testing.T, table *Table, bf16 bool) {
+		pool := NewPool(3)
+		defer pool.Close()
+		r := rand.New(rand.NewPCG(7, 8))
+		for _, shape := range [][3]int{{1, 1, 1}, {13, 33, 7}, {97, 131, 515}, {150, 100, 300}} {
+			plain := randomProduct(r, shape[0], shape[1], shape[2], false, false, false, 0)
+			plain.BF16 = bf16
+			table.GemmSerial(new(Workspace), plain.Gemm)
+			for layout := range 4 {
+				other := randomProduct(r, shape[0], shape[1], shape[2], layout&1 != 0, layout&2 != 0, false, 5)
+				other.BF16 = bf16
+				lay(other.A, other.LDA, plain.A, shape[0], shape[2], other.TransA)
+				lay(other.B, other.LDB, plain.B, shape[2], shape[1], other.TransB)
+				table.Gemm(pool, other.Gemm)
+				for i := range shape[0] {
+					for j := range shape[1] {
+						if got, want := other.C[i*other.LDC+j], plain.C[i*plain.LDC+j]; got != want {
+							t.Fatalf("%v layout %d: C[%d,%d] = %g, plain %g", shape, layout, i, j, got, want)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// lay copies a dense rows×cols matrix to strided, perhaps transposed storage.
+func lay(dst []float32, stride int, src []float32, rows, cols int, swapped bool) {
+	for i := range rows {
+		for j := range cols {
+			if swapped {
+				dst[j*stride+i] = src[i*cols+j]
+			} else {
+				dst[i*stride+j] = src[i*cols+j]
+			}
+		}
+	}
 }
 
 func FuzzGemm(f *testing.F) {
@@ -209,10 +278,15 @@ func FuzzGemm(f *testing.F) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			copy(p.C, p.before)
-			table.Gemm(pool, p.Gemm)
-			if err := p.wrong(); err != nil {
-				t.Fatalf("%s: %d×%d×%d layout %d: %v", level, p.M, p.N, p.K, layout, err)
+			for _, p.BF16 = range []bool{false, true} {
+				if p.BF16 && !table.HasBF16() {
+					continue
+				}
+				copy(p.C, p.before)
+				table.Gemm(pool, p.Gemm)
+				if err := p.wrong(); err != nil {
+					t.Fatalf("%s: %d×%d×%d layout %d bf16 %v: %v", level, p.M, p.N, p.K, layout, p.BF16, err)
+				}
 			}
 		}
 	})
@@ -225,19 +299,29 @@ func BenchmarkGemm(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		for _, shape := range shapes {
-			for _, layout := range []string{"NN", "NT", "TN"} {
-				for threads := 1; threads <= 2; threads++ {
-					b.Run(fmt.Sprintf("%s/%dx%dx%d/%s/threads=%d", level, shape[0], shape[1], shape[2], layout, threads), func(b *testing.B) {
-						pool := NewPool(threads)
-						defer pool.Close()
-						r := rand.New(rand.NewPCG(1, 2))
-						p := randomProduct(r, shape[0], shape[1], shape[2], layout[0] == 'T', layout[1] == 'T', false, 0)
-						for b.Loop() {
-							table.Gemm(pool, p.Gemm)
-						}
-						b.ReportMetric(2*float64(p.M)*float64(p.N)*float64(p.K)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
-					})
+		for _, bf16 := range []bool{false, true} {
+			if bf16 && !table.HasBF16() {
+				continue
+			}
+			for _, shape := range shapes {
+				for _, layout := range []string{"NN", "NT", "TN"} {
+					for threads := 1; threads <= 2; threads++ {
+						name := fmt.Sprintf("%s/bf16=%v/%dx%dx%d/%s/threads=%d", level, bf16, shape[0], shape[1], shape[2], layout, threads)
+						b.Run(name, func(b *testing.B) {
+							pool := NewPool(threads)
+							defer pool.Close()
+							r := rand.New(rand.NewPCG(1, 2))
+							p := randomProduct(r, shape[0], shape[1], shape[2], layout[0] == 'T', layout[1] == 'T', false, 0)
+							p.BF16 = bf16
+							peak := table.PeakFlops(pool, bf16)
+							for b.Loop() {
+								table.Gemm(pool, p.Gemm)
+							}
+							rate := 2 * float64(p.M) * float64(p.N) * float64(p.K) * float64(b.N) / b.Elapsed().Seconds()
+							b.ReportMetric(rate/1e9, "GFLOP/s")
+							b.ReportMetric(rate/peak, "of-peak")
+						})
+					}
 				}
 			}
 		}

@@ -71,12 +71,13 @@ func TestVectorKernelsStayInsideTheirSlices(t *testing.T) {
 }
 
 func TestGemmStaysInsideItsOperands(t *testing.T) {
-	forEachLevel(t, func(t *testing.T, table *Table) {
+	forEachForm(t, func(t *testing.T, table *Table, bf16 bool) {
 		r := rand.New(rand.NewPCG(3, 4))
 		var ws Workspace
 		for i := range 200 {
 			m, n, k := 1+r.IntN(110), 1+r.IntN(110), 1+r.IntN(40)
 			p := randomProduct(r, m, n, k, i&1 != 0, i&2 != 0, i&4 != 0, 0)
+			p.BF16 = bf16
 			g := p.Gemm
 			g.A, g.B, g.C = guarded(t, len(p.A)), guarded(t, len(p.B)), guarded(t, len(p.C))
 			copy(g.A, p.A)

@@ -1,27 +1,14 @@
 package kern
 
-// A packed operand is a row of panels. A panel of A holds, for each step of K, the tile's rows next to each other; a panel of B the
-// tile's columns. Where the source has them next to each other too, whole source rows are dealt out to the panels, so that memory is read in order.
+// A packed operand is a row of panels of 32-bit words: a float32 or, for a bfloat16 product, two bfloat16 of neighbouring steps. A panel of A holds,
+// for each word of K, the tile's rows next to each other; a panel of B the tile's columns. Where the source has them next to each other too, whole
+// source rows are dealt out to the panels, so that memory is read in order.
 
-// dealRows copies source rows of the given width to panels of n columns, of which the last may be partial:
-// dst[(p·depth + k)·n + j] = src[k·stride + p·n + j]. deal does it for whole panels.
-func dealRows(deal dealer, n int, dst []float32, depth int, src []float32, stride, width, steps int) {
-	panels, rest := width/n, width%n
-	if panels > 0 {
-		deal(dst, depth, src, stride, panels, steps)
-	}
-	if rest > 0 {
-		last := dst[panels*depth*n:]
-		for k := range steps {
-			copy(last[k*n:][:rest], src[k*stride+panels*n:][:rest])
-		}
-	}
-}
+// dealer copies source rows of the given width to panels of n columns, of which the last may be partial: dst[(p·depth + k)·n + j] =
+// src[k·stride + p·n + j]. With several elements to a word, k counts words on the left and depth counts words.
+type dealer func(dst []float32, depth int, src []float32, stride, width, steps int)
 
-// dealer copies whole panels.
-type dealer func(dst []float32, depth int, src []float32, stride, panels, steps int)
-
-// packRowsOfB is how many rows of an untransposed B one task packs.
+// packRowsOfB is how many rows of an untransposed B one task packs; even, so that pairs stay together.
 const packRowsOfB = 64
 
 // packTasks is the number of tasks that pack the present chunk of B.
@@ -37,25 +24,27 @@ func (j *gemmJob) pack(task int) {
 	width := j.tiles.columns
 	if j.TransB {
 		first := j.column + task*width
-		dst := j.packed[task*width*j.K:][:width*j.K]
+		dst := j.packed[task*width*j.words:][:width*j.words]
 		j.tiles.transpose(dst, width, j.B[first*j.LDB:], j.LDB, min(width, j.end-first), j.K)
 		return
 	}
 	k := task * packRowsOfB
-	dealRows(j.tiles.dealB, width, j.packed[k*width:], j.K, j.B[k*j.LDB+j.column:], j.LDB, j.end-j.column, min(packRowsOfB, j.K-k))
+	j.tiles.dealB(j.packed[k/j.tiles.perWord*width:], j.words, j.B[k*j.LDB+j.column:], j.LDB, j.end-j.column, min(packRowsOfB, j.K-k))
 }
 
-// packA packs rows [row0, row1) and steps [k0, k1) of A into the worker's space.
+// packA packs rows [row0, row1) and words [k0, k1) of A into the worker's space.
 func (j *gemmJob) packA(ws *Workspace, row0, row1, k0, k1 int) []float32 {
-	height, steps := j.tiles.rows, k1-k0
-	packed := grow(&ws.panelsA, roundUp(row1-row0, height)*steps)
+	height, words := j.tiles.rows, k1-k0
+	packed := grow(&ws.panelsA, roundUp(row1-row0, height)*words)
+	first := k0 * j.tiles.perWord
+	steps := min(k1*j.tiles.perWord, j.K) - first
 	if j.TransA {
-		dealRows(j.tiles.dealA, height, packed, steps, j.A[k0*j.LDA+row0:], j.LDA, row1-row0, steps)
+		j.tiles.dealA(packed, words, j.A[first*j.LDA+row0:], j.LDA, row1-row0, steps)
 		return packed
 	}
 	for row := row0; row < row1; row += height {
-		dst := packed[(row-row0)*steps:][:height*steps]
-		j.tiles.transpose(dst, height, j.A[row*j.LDA+k0:], j.LDA, min(height, row1-row), steps)
+		dst := packed[(row-row0)*words:][:height*words]
+		j.tiles.transpose(dst, height, j.A[row*j.LDA+first:], j.LDA, min(height, row1-row), steps)
 	}
 	return packed
 }

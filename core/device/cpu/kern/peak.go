@@ -8,15 +8,16 @@ const (
 	peakSampleTime = 20 * time.Millisecond
 )
 
-// PeakFlops measures the float32 operations per second (a multiply-add is two) that the multiply-add units of p's threads reach together
-// at this level, with operands in registers: what a matrix product is compared with. It takes about a tenth of a second.
-func (t *Table) PeakFlops(p *Pool) float64 {
-	rounds := t.calibrate()
-	flopPerRound := 2 * float64(t.tiles.rows*t.tiles.columns)
+// PeakFlops measures the operations per second (a multiply-add is two) that the multiply-add units of p's threads reach together at this level, in
+// float32 or in bfloat16, with operands in registers: what a matrix product is compared with. It takes about a tenth of a second.
+func (t *Table) PeakFlops(p *Pool, bf16 bool) float64 {
+	s := t.tileSet(bf16)
+	rounds := s.calibrate()
+	flopPerRound := 2 * float64(s.rows*s.columns*s.perWord)
 	best := 0.0
 	for range peakSamples {
 		start := time.Now()
-		p.ParallelFor(p.Threads(), func(int, int) { t.tiles.peak(rounds) })
+		p.ParallelFor(p.Threads(), func(int, int) { s.peak(rounds) })
 		flop := flopPerRound * float64(rounds) * float64(p.Threads())
 		best = max(best, flop/time.Since(start).Seconds())
 	}
@@ -24,10 +25,10 @@ func (t *Table) PeakFlops(p *Pool) float64 {
 }
 
 // calibrate is the number of rounds that take about one sample's time.
-func (t *Table) calibrate() int {
+func (s *tileSet) calibrate() int {
 	for rounds := 1024; ; rounds *= 2 {
 		start := time.Now()
-		t.tiles.peak(rounds)
+		s.peak(rounds)
 		if time.Since(start) >= peakSampleTime {
 			return rounds
 		}

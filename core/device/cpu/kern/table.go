@@ -6,6 +6,7 @@ package kern
 type Table struct {
 	Level Level
 	tiles *tileSet
+	pairs *tileSet // of bfloat16 products; nil where the processor has none
 
 	// Element-wise functions.
 
@@ -54,6 +55,20 @@ type Table struct {
 
 	// AdamW updates weights w and moments m, v by gradient g.
 	AdamW func(w, g, m, v []float32, c *AdamW)
+}
+
+// HasBF16 reports whether products in bfloat16 can be computed: AVX-512 with AVX512_BF16.
+func (t *Table) HasBF16() bool { return t.pairs != nil }
+
+// tileSet is the tiles of products in float32 or bfloat16.
+func (t *Table) tileSet(bf16 bool) *tileSet {
+	if !bf16 {
+		return t.tiles
+	}
+	if t.pairs == nil {
+		panic("kern: product in bfloat16 without AVX512_BF16")
+	}
+	return t.pairs
 }
 
 // For returns the kernels of a level. It reports a level that this machine cannot run.

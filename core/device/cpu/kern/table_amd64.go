@@ -1,6 +1,10 @@
 package kern
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
 
 // The assembly takes pointers and a count. These adapters check lengths, spare empty slices, and put multi-pass operations together.
 
@@ -53,7 +57,11 @@ func avx2Vectors() *vectorSet {
 func newTable(l Level) *Table {
 	switch l {
 	case AVX512:
-		return vectorTable(l, avx512Tiles(), avx512Vectors())
+		t := vectorTable(l, avx512Tiles(), avx512Vectors())
+		if cpu.X86.HasAVX512BF16 {
+			t.pairs = bf16Tiles()
+		}
+		return t
 	case AVX2:
 		return vectorTable(l, avx2Tiles(), avx2Vectors())
 	default:

@@ -7,12 +7,13 @@ import "unsafe"
 //	C[r, j] (+)= sum over k of A[r, k]·B[k, j]      r < rows, j < columns
 //
 // The sum runs over k in ascending order from zero, one multiply-add each (fused on AVX2 and AVX-512), and is then stored or added to C.
+// In a bfloat16 set an element of A and B is a word of two bfloat16, of two neighbouring k, and a step adds two products.
 // A is addressed by two free strides, so packed, plain and transposed storage all work; B must have its columns next to each other.
 
 // tile is the argument of a tile kernel. Strides are in bytes. Assembly reads it by field name (go_asm.h).
 type tile struct {
 	a, b, c *float32
-	k       int // steps of the sum, at least 1
+	k       int // steps of the sum, at least 1: words of A and B
 	tiles   int // blocks below each other, at least 1; kernels count it down to 0
 	rowA    int // from A[r, k] to A[r+1, k]
 	colA    int // from A[r, k] to A[r, k+1]
@@ -30,15 +31,17 @@ type tileKernel func(*tile)
 type tileSet struct {
 	rows, columns int // the full tile
 	vector        int // floats in a vector; columns is a multiple of it
+	perWord       int // elements of A or B in a 32-bit word: 1, or 2 for bfloat16
 	alwaysPack    bool
 	// full does stacks of rows×columns; edge[r-1][v-1] those of r rows and v vectors of columns, of which the last may be partial.
 	full tileKernel
 	edge [][]tileKernel
 	// peak runs rounds of rows·columns independent multiply-adds without touching memory.
 	peak func(rounds int)
-	// dealA and dealB copy to panels of rows and columns floats.
+	// dealA and dealB copy to panels of rows and columns words.
 	dealA, dealB dealer
-	// transpose writes dst[k·width + j] = src[j·stride + k] for j < columns and k < steps.
+	// transpose writes dst[k·width + j] = src[j·stride + k] for j < columns and k < steps; with several elements to a word, k counts words on the
+	// left and the word has the elements from k·perWord on.
 	transpose func(dst []float32, width int, src []float32, stride, columns, steps int)
 }
 

@@ -145,3 +145,96 @@ var edgesAVX2 = [][]tileKernel{
 	{edgeAVX2_5x1, edgeAVX2_5x2},
 	{edgeAVX2_6x1, edgeAVX2_6x2},
 }
+
+//go:noescape
+func tileBF16(t *tile)
+
+//go:noescape
+func peakBF16(rounds int)
+
+//go:noescape
+func edgeBF16_1x1(t *tile)
+
+//go:noescape
+func edgeBF16_1x2(t *tile)
+
+//go:noescape
+func edgeBF16_2x1(t *tile)
+
+//go:noescape
+func edgeBF16_2x2(t *tile)
+
+//go:noescape
+func edgeBF16_3x1(t *tile)
+
+//go:noescape
+func edgeBF16_3x2(t *tile)
+
+//go:noescape
+func edgeBF16_4x1(t *tile)
+
+//go:noescape
+func edgeBF16_4x2(t *tile)
+
+//go:noescape
+func edgeBF16_5x1(t *tile)
+
+//go:noescape
+func edgeBF16_5x2(t *tile)
+
+//go:noescape
+func edgeBF16_6x1(t *tile)
+
+//go:noescape
+func edgeBF16_6x2(t *tile)
+
+//go:noescape
+func edgeBF16_7x1(t *tile)
+
+//go:noescape
+func edgeBF16_7x2(t *tile)
+
+//go:noescape
+func edgeBF16_8x1(t *tile)
+
+//go:noescape
+func edgeBF16_8x2(t *tile)
+
+//go:noescape
+func edgeBF16_9x1(t *tile)
+
+//go:noescape
+func edgeBF16_9x2(t *tile)
+
+//go:noescape
+func edgeBF16_10x1(t *tile)
+
+//go:noescape
+func edgeBF16_10x2(t *tile)
+
+//go:noescape
+func edgeBF16_11x1(t *tile)
+
+//go:noescape
+func edgeBF16_11x2(t *tile)
+
+//go:noescape
+func edgeBF16_12x1(t *tile)
+
+//go:noescape
+func edgeBF16_12x2(t *tile)
+
+var edgesBF16 = [][]tileKernel{
+	{edgeBF16_1x1, edgeBF16_1x2},
+	{edgeBF16_2x1, edgeBF16_2x2},
+	{edgeBF16_3x1, edgeBF16_3x2},
+	{edgeBF16_4x1, edgeBF16_4x2},
+	{edgeBF16_5x1, edgeBF16_5x2},
+	{edgeBF16_6x1, edgeBF16_6x2},
+	{edgeBF16_7x1, edgeBF16_7x2},
+	{edgeBF16_8x1, edgeBF16_8x2},
+	{edgeBF16_9x1, edgeBF16_9x2},
+	{edgeBF16_10x1, edgeBF16_10x2},
+	{edgeBF16_11x1, edgeBF16_11x2},
+	{edgeBF16_12x1, edgeBF16_12x2},
+}

@@ -11,7 +11,7 @@ const (
 // genericTiles needs packed operands: an edge tile computes whole tiles from the padding and stores the valid part.
 func genericTiles() *tileSet {
 	s := &tileSet{
-		rows: genericRows, columns: genericColumns, vector: genericColumns,
+		rows: genericRows, columns: genericColumns, vector: genericColumns, perWord: 1,
 		alwaysPack: true,
 		full:       func(t *tile) { genericTile(t, genericRows, genericColumns) },
 		peak:       genericPeak,
@@ -84,10 +84,10 @@ func genericTranspose(dst []float32, width int, src []float32, stride, columns, 
 }
 
 func genericDeal(n int) dealer {
-	return func(dst []float32, depth int, src []float32, stride, panels, steps int) {
+	return func(dst []float32, depth int, src []float32, stride, width, steps int) {
 		for k := range steps {
-			for p := range panels {
-				copy(dst[(p*depth+k)*n:][:n], src[k*stride+p*n:][:n])
+			for at := 0; at < width; at += n {
+				copy(dst[(at/n*depth+k)*n:][:n], src[k*stride+at:][:min(n, width-at)])
 			}
 		}
 	}

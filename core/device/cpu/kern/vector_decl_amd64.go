@@ -281,3 +281,18 @@ func deal6AVX2(dst *float32, depth int, src *float32, stride, panels, steps int)
 //
 //go:noescape
 func deal16AVX2(dst *float32, depth int, src *float32, stride, panels, steps int)
+
+// transposePairsBF16 is dst[k·width+j] = the pair src[j·stride+2k], src[j·stride+2k+1] for j < columns <= 16 and 2k < steps; width and stride in bytes.
+//
+//go:noescape
+func transposePairsBF16(dst *float32, width int, src *float32, stride, columns, steps int)
+
+// dealPairs12BF16 is dst[(p·depth+k)·12+j] = the pair src[2k·stride+p·12+j], src[(2k+1)·stride+p·12+j] for p·12+j < columns and 2k < steps; depth·12 and stride in bytes.
+//
+//go:noescape
+func dealPairs12BF16(dst *float32, depth int, src *float32, stride, columns, steps int)
+
+// dealPairs32BF16 is dst[(p·depth+k)·32+j] = the pair src[2k·stride+p·32+j], src[(2k+1)·stride+p·32+j] for p·32+j < columns and 2k < steps; depth·32 and stride in bytes.
+//
+//go:noescape
+func dealPairs32BF16(dst *float32, depth int, src *float32, stride, columns, steps int)

@@ -2,7 +2,7 @@
 
 // gen writes the assembly of package kern and its Go declarations into the current directory:
 //
-//	go run gen/main.go gen/tile.go gen/vector.go gen/elementary.go gen/linear.go gen/reduce.go gen/pack.go gen/fit.go
+//	go run gen/main.go gen/tile.go gen/vector.go gen/elementary.go gen/linear.go gen/reduce.go gen/pack.go gen/evex.go gen/pairs.go gen/fit.go
 //
 // It depends on the standard library alone; vet checks the frames of what it writes.
 package main

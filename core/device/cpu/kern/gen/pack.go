@@ -8,15 +8,7 @@ import "fmt"
 // It works on square blocks, one vector wide: load rows, interleave pairs of floats, then pairs of pairs, then 128-bit
 // lanes, store columns. Rows beyond the last column repeat it and are masked out of the stores.
 func (v *vec) transpose() {
-	name := "transpose" + v.suffix
-	signature := fmt.Sprintf("func %s(dst *float32, width int, src *float32, stride, columns, steps int)", name)
-	fmt.Fprintf(v.decl, "// %s is dst[k·width+j] = src[j·stride+k] for j < columns <= %d and k < steps; width and stride in bytes.\n//\n//go:noescape\n%s\n\n",
-		name, v.width, signature)
-	fmt.Fprintf(v, "\n// %s\nTEXT ·%s(SB), NOSPLIT, $0-48\n", signature, name)
-	for i, reg := range []string{"DI", "R9", "BX", "R8", "CX", "DX"} {
-		arg := []string{"dst", "width", "src", "stride", "columns", "steps"}[i]
-		v.op("MOVQ", fmt.Sprintf("%s+%d(FP)", arg, 8*i), reg)
-	}
+	v.packing("transpose", "width", "columns", fmt.Sprintf("dst[k·width+j] = src[j·stride+k] for j < columns <= %d and k < steps; width and stride in bytes", v.width))
 	if v.z() {
 		v.laneMask("CX", "K1")
 	}
@@ -35,6 +27,19 @@ func (v *vec) transpose() {
 	v.op("SUBQ", fmt.Sprintf("$%d", v.width), "DX")
 	v.op("JGT", "block")
 	v.ret()
+}
+
+// packing starts a packing function: DI, BX and DX are the destination, the source and the steps, R9 and R8 the distances width (of a panel's
+// columns, or depth, from panel to panel) and stride, CX the count.
+func (v *vec) packing(name, distance, count, doc string) {
+	name += v.suffix
+	signature := fmt.Sprintf("func %s(dst *float32, %s int, src *float32, stride, %s, steps int)", name, distance, count)
+	fmt.Fprintf(v.decl, "// %s is %s.\n//\n//go:noescape\n%s\n\n", name, doc, signature)
+	fmt.Fprintf(v, "\n// %s\nTEXT ·%s(SB), NOSPLIT, $0-48\n", signature, name)
+	for i, reg := range []string{"DI", "R9", "BX", "R8", "CX", "DX"} {
+		arg := []string{"dst", distance, "src", "stride", count, "steps"}[i]
+		v.op("MOVQ", fmt.Sprintf("%s+%d(FP)", arg, 8*i), reg)
+	}
 }
 
 // laneMask selects the first count lanes, count being at least 1 and at most the width. It uses R12 and R13.
@@ -143,31 +148,24 @@ const dealAhead = 8
 
 // deal emits a function that copies rows of panels·n floats to panels: dst[(p·depth + k)·n + j] = src[k·stride + p·n + j].
 func (v *vec) deal(n int) {
-	name := fmt.Sprintf("deal%d%s", n, v.suffix)
-	signature := fmt.Sprintf("func %s(dst *float32, depth int, src *float32, stride, panels, steps int)", name)
-	fmt.Fprintf(v.decl, "// %s is dst[(p·depth+k)·%d+j] = src[k·stride+p·%d+j] for p < panels, k < steps, j < %d; depth·%d and stride in bytes.\n//\n//go:noescape\n%s\n\n",
-		name, n, n, n, n, signature)
-	fmt.Fprintf(v, "\n// %s\nTEXT ·%s(SB), NOSPLIT, $0-48\n", signature, name)
-	for i, reg := range []string{"DI", "R9", "SI", "R8", "R10", "DX"} {
-		arg := []string{"dst", "depth", "src", "stride", "panels", "steps"}[i]
-		v.op("MOVQ", fmt.Sprintf("%s+%d(FP)", arg, 8*i), reg)
-	}
+	v.packing(fmt.Sprintf("deal%d", n), "depth", "panels",
+		fmt.Sprintf("dst[(p·depth+k)·%d+j] = src[k·stride+p·%d+j] for p < panels, k < steps, j < %d; depth·%d and stride in bytes", n, n, n, n))
 	v.op("MOVQ", "R8", "R13")
 	v.op("IMULQ", fmt.Sprintf("$%d", dealAhead), "R13")
 	v.label("row")
-	v.op("MOVQ", "SI", "BX")
+	v.op("MOVQ", "BX", "SI")
 	v.op("MOVQ", "DI", "R11")
-	v.op("MOVQ", "R10", "CX")
+	v.op("MOVQ", "CX", "R10")
 	v.label("panel")
 	for line := 0; line < n; line += 16 {
-		v.op("PREFETCHT0", fmt.Sprintf("%d(BX)(R13*1)", 4*line))
+		v.op("PREFETCHT0", fmt.Sprintf("%d(SI)(R13*1)", 4*line))
 	}
-	v.move("BX", "R11", n)
-	v.op("ADDQ", fmt.Sprintf("$%d", 4*n), "BX")
+	v.move("SI", "R11", n)
+	v.op("ADDQ", fmt.Sprintf("$%d", 4*n), "SI")
 	v.op("ADDQ", "R9", "R11")
-	v.op("DECQ", "CX")
+	v.op("DECQ", "R10")
 	v.op("JNZ", "panel")
-	v.op("ADDQ", "R8", "SI")
+	v.op("ADDQ", "R8", "BX")
 	v.op("ADDQ", fmt.Sprintf("$%d", 4*n), "DI")
 	v.op("DECQ", "DX")
 	v.op("JNZ", "row")

@@ -20,6 +20,7 @@ type isa struct {
 	bytes int    // of a vector
 	rows  int    // of the full tile
 	regs  int
+	pairs bool // a word of A or B is two bfloat16 that are next to each other in k
 }
 
 type gen struct {
@@ -178,13 +179,22 @@ func (g *gen) step() {
 	for r := range g.nrows {
 		g.op("VBROADCASTSS %s, %s", address(r), g.a(r))
 		for v := range g.nvecs {
-			g.op("VFMADD231PS %s, %s, %s", g.b(v), g.a(r), g.acc(r, v))
+			g.multiplyAdd(g.b(v), g.a(r), g.acc(r, v))
 		}
 	}
 	for _, b := range g.bases() {
 		g.op("ADDQ R9, %s", b)
 	}
 	g.op("ADDQ R10, R12")
+}
+
+// multiplyAdd is acc += a·b, lane by lane.
+func (g *gen) multiplyAdd(b, a, acc string) {
+	if g.pairs {
+		g.op("%s // VDPBF16PS %s, %s, %s", dotPairs.bytes(b, a, acc), b, a, acc)
+		return
+	}
+	g.op("VFMADD231PS %s, %s, %s", b, a, acc)
 }
 
 // finish stores the accumulators or adds them to C, and leaves SI at the row below the tile.
@@ -221,7 +231,7 @@ func (g *gen) peak() {
 	g.op("PCALIGN $32")
 	g.WriteString("round:\n")
 	for i := range g.rows * 2 {
-		g.op("VFMADD231PS %s, %s, %s%d", g.b(0), g.b(1), g.reg, i)
+		g.multiplyAdd(g.b(0), g.b(1), fmt.Sprintf("%s%d", g.reg, i))
 	}
 	g.op("DECQ CX")
 	g.op("JNZ round")
@@ -263,4 +273,5 @@ func tiles(decl *bytes.Buffer) map[string][]byte {
 var isas = []isa{
 	{name: "AVX512", file: "avx512", reg: "Z", bytes: 64, rows: 12, regs: 32},
 	{name: "AVX2", file: "avx2", reg: "Y", bytes: 32, rows: 6, regs: 16},
+	{name: "BF16", file: "bf16", reg: "Z", bytes: 64, rows: 12, regs: 32, pairs: true},
 }

@@ -62,6 +62,11 @@ func (c *constants) file() []byte {
 		fmt.Fprintf(&b, "DATA ·laneNumbers+%d(SB)/4, $%d\n", 4*lane, lane)
 	}
 	b.WriteString("GLOBL ·laneNumbers(SB), RODATA|NOPTR, $64\n")
+	b.WriteString("\n// The lanes of a lower and an upper half, taken in turns.\n")
+	for lane := range 16 {
+		fmt.Fprintf(&b, "DATA ·pairOrder+%d(SB)/4, $0x%08x\n", 4*lane, lane|(16+lane)<<16)
+	}
+	b.WriteString("GLOBL ·pairOrder(SB), RODATA|NOPTR, $64\n")
 	return b.Bytes()
 }
 
@@ -296,10 +301,14 @@ func vectors(decl *bytes.Buffer) map[string][]byte {
 	for _, set := range isas {
 		v := &vec{decl: decl, suffix: set.name, reg: set.reg, width: set.bytes / 4, symbols: symbols}
 		v.WriteString(header + "#include \"go_asm.h\"\n#include \"textflag.h\"\n")
-		for _, emit := range []func(){
+		kernels := []func(){
 			v.expKernel, v.erf, v.tanh, v.gelu, v.geluGrad, v.dropout, v.maps, v.reductions, v.norms, v.adamW, v.transpose,
 			func() { v.deal(set.rows) }, func() { v.deal(2 * v.width) },
-		} {
+		}
+		if set.pairs {
+			kernels = []func(){v.transposePairs, func() { v.dealPairs(set.rows) }, func() { v.dealPairs(2 * v.width) }}
+		}
+		for _, emit := range kernels {
 			emit()
 		}
 		files["vector_"+set.file+"_amd64.s"] = v.Bytes()
