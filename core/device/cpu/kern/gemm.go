@@ -39,7 +39,7 @@ func (g *Gemm) check() {
 }
 
 // inlineWork is the number of multiply-adds below which waking other threads costs more than it gains.
-const inlineWork = 1 << 21
+const inlineWork = 1 << 18
 
 // Gemm computes g on all threads of p; inside a task of p, use GemmSerial with the worker's Workspace. The bits of C depend on the level and on the operands' values and K, not on p, strides or transposes.
 func (t *Table) Gemm(p *Pool, g Gemm) {
@@ -53,10 +53,8 @@ func (t *Table) Gemm(p *Pool, g Gemm) {
 	}
 	j := &p.gemm
 	j.start(t, g, p.Threads())
-	for j.nextChunk() {
-		if j.plan.packB {
-			p.ParallelFor(j.packTasks(), j.packTask)
-		}
+	for j.nextPass() {
+		p.ParallelFor(j.packTasks(), j.packTask)
 		p.ParallelFor(j.blocks(), j.runBlock)
 	}
 	j.finish()
@@ -72,11 +70,9 @@ func (t *Table) GemmSerial(ws *Workspace, g Gemm) {
 	j := &ws.gemm
 	j.scratch = ws
 	j.start(t, g, 1)
-	for j.nextChunk() {
-		if j.plan.packB {
-			for task := range j.packTasks() {
-				j.pack(task)
-			}
+	for j.nextPass() {
+		for task := range j.packTasks() {
+			j.pack(task)
 		}
 		for block := range j.blocks() {
 			j.block(block, 0, ws)

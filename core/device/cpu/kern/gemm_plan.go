@@ -11,7 +11,9 @@ const (
 	// tasksPerThread is how finely C is cut, so that threads that are slowed down by others end together.
 	tasksPerThread = 4
 	// packRows and packColumns are the sizes of C from which the reuse of a packed operand pays for the packing.
-	packRows    = 96
+	packRows = 96
+	// deepFactor is how many times larger than M a K is deep.
+	deepFactor  = 2
 	packColumns = 96
 )
 
@@ -20,7 +22,9 @@ type plan struct {
 	kc           int // words of K between two visits of C
 	mc, nc       int // block of C: multiples of the tile
 	chunk        int // columns of B packed at a time: a multiple of nc
+	depth        int // words of K in a pass: all, or kc
 	packA, packB bool
+	shareA       bool // A is packed for all threads together, with B
 }
 
 func makePlan(s *tileSet, g *Gemm, words, threads int) plan {
@@ -29,12 +33,17 @@ func makePlan(s *tileSet, g *Gemm, words, threads int) plan {
 		packA: s.alwaysPack || g.TransA && g.N >= packColumns,
 		packB: g.K > 0 && (s.alwaysPack || g.TransB || g.M >= packRows),
 	}
+	p.depth = words
+	if words >= deepFactor*max(g.M, 1) && words > p.kc {
+		// Much is packed and little computed with it: one step of K at a time stays in the cache until it is used.
+		p.depth, p.packA, p.packB, p.shareA = p.kc, true, true, true
+	}
 	p.mc = balanced(g.M, blockRows, s.rows)
 	p.nc = balanced(g.N, blockColumns, s.columns)
 	if threads > 1 {
 		p.refine(s, g, threads*tasksPerThread)
 	}
-	p.chunk = max(1, chunkWords/(max(words, 1)*p.nc)) * p.nc
+	p.chunk = max(1, chunkWords/(max(p.depth, 1)*p.nc)) * p.nc
 	return p
 }
 

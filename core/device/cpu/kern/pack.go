@@ -11,40 +11,68 @@ type dealer func(dst []float32, depth int, src []float32, stride, width, steps i
 // packRowsOfB is how many rows of an untransposed B one task packs; even, so that pairs stay together.
 const packRowsOfB = 64
 
-// packTasks is the number of tasks that pack the present chunk of B.
-func (j *gemmJob) packTasks() int {
-	if j.TransB {
+// steps is words [k0, k1) of K as elements: the first and how many.
+func (j *gemmJob) steps(k0, k1 int) (first, n int) {
+	first = k0 * j.tiles.perWord
+	return first, min(k1*j.tiles.perWord, j.K) - first
+}
+
+// packTasks is the number of tasks that pack the operands of the present pass.
+func (j *gemmJob) packTasks() int { return j.tasksA() + j.tasksB() }
+
+func (j *gemmJob) tasksA() int {
+	if !j.plan.shareA {
+		return 0
+	}
+	return ceilDiv(j.M, j.plan.mc)
+}
+
+func (j *gemmJob) tasksB() int {
+	switch {
+	case !j.plan.packB:
+		return 0
+	case j.TransB:
 		return j.panels()
 	}
-	return ceilDiv(j.K, packRowsOfB)
+	_, n := j.steps(j.k0, j.k1)
+	return ceilDiv(n, packRowsOfB)
 }
 
-// pack packs one panel of a transposed B, or some rows of an untransposed B into all panels.
+// pack packs a block of A, or some of B.
 func (j *gemmJob) pack(task int) {
-	width := j.tiles.columns
-	if j.TransB {
-		first := j.column + task*width
-		dst := j.packed[task*width*j.words:][:width*j.words]
-		j.tiles.transpose(dst, width, j.B[first*j.LDB:], j.LDB, min(width, j.end-first), j.K)
+	if task < j.tasksA() {
+		row := task * j.plan.mc
+		j.packA(j.panelsA[row*(j.k1-j.k0):], row, min(row+j.plan.mc, j.M), j.k0, j.k1)
 		return
 	}
-	k := task * packRowsOfB
-	j.tiles.dealB(j.packed[k/j.tiles.perWord*width:], j.words, j.B[k*j.LDB+j.column:], j.LDB, j.end-j.column, min(packRowsOfB, j.K-k))
+	j.packB(task - j.tasksA())
 }
 
-// packA packs rows [row0, row1) and words [k0, k1) of A into the worker's space.
-func (j *gemmJob) packA(ws *Workspace, row0, row1, k0, k1 int) []float32 {
+// packB packs one panel of a transposed B, or some rows of an untransposed B into all panels.
+func (j *gemmJob) packB(task int) {
+	width, words := j.tiles.columns, j.k1-j.k0
+	k, steps := j.steps(j.k0, j.k1)
+	if j.TransB {
+		col := j.column + task*width
+		dst := j.panelsB[task*width*words:][:width*words]
+		j.tiles.transpose(dst, width, j.B[col*j.LDB+k:], j.LDB, min(width, j.end-col), steps)
+		return
+	}
+	done := task * packRowsOfB
+	dst := j.panelsB[done/j.tiles.perWord*width:]
+	j.tiles.dealB(dst, words, j.B[(k+done)*j.LDB+j.column:], j.LDB, j.end-j.column, min(packRowsOfB, steps-done))
+}
+
+// packA packs rows [row0, row1) and words [k0, k1) of A.
+func (j *gemmJob) packA(packed []float32, row0, row1, k0, k1 int) {
 	height, words := j.tiles.rows, k1-k0
-	packed := grow(&ws.panelsA, roundUp(row1-row0, height)*words)
-	first := k0 * j.tiles.perWord
-	steps := min(k1*j.tiles.perWord, j.K) - first
+	first, steps := j.steps(k0, k1)
 	if j.TransA {
 		j.tiles.dealA(packed, words, j.A[first*j.LDA+row0:], j.LDA, row1-row0, steps)
-		return packed
+		return
 	}
 	for row := row0; row < row1; row += height {
 		dst := packed[(row-row0)*words:][:height*words]
 		j.tiles.transpose(dst, height, j.A[row*j.LDA+first:], j.LDA, min(height, row1-row), steps)
 	}
-	return packed
 }

@@ -2,11 +2,13 @@ package kern
 
 import (
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
+	"time"
 )
 
-// Pool is a fixed team of threads: the goroutine that calls ParallelFor, which is worker 0, and n-1 parked goroutines. It is used by one
+// Pool is a fixed team of threads: the goroutine that calls ParallelFor, which is worker 0, and n-1 goroutines that wait for tasks. It is used by one
 // goroutine at a time, and ParallelFor must not be called from inside a task.
 type Pool struct {
 	helpers    []helper
@@ -17,25 +19,48 @@ type Pool struct {
 	tasks  int64
 	next   atomic.Int64 // the next task to hand out
 	active atomic.Int64 // helpers inside the present job that have not left it
+	asleep atomic.Bool  // the caller waits for left
 	left   chan struct{}
 	failed atomic.Pointer[TaskPanic]
 	busy   atomic.Bool
 	closed bool
 }
 
-// helper is the mailbox of one parked goroutine, alone on its cache lines.
+// helper is the mailbox of one waiting goroutine, alone on its cache lines.
 type helper struct {
 	wake  chan struct{}
 	state atomic.Int32
 	_     [112]byte
 }
 
-// States of a helper. The caller posts work; a helper claims it when it wakes, unless the caller, having run out of tasks, withdrew it.
+// States of a helper. The caller posts work; a helper claims it, unless the caller, having run out of tasks, withdrew it. A helper that has found
+// none for spinTime parks, and must be woken.
 const (
 	idle int32 = iota
 	posted
 	claimed
+	parked
 )
+
+// spinTime is how long a thread looks for work, or for the end of others' work, before it sleeps. Kernels of a training step follow each other within
+// microseconds, and to wake a sleeping thread takes a tenth of a millisecond where the machine is a virtual one.
+const spinTime = 500 * time.Microsecond
+
+// spin waits until done, and reports false if that takes too long. Other goroutines get their turn meanwhile.
+func spin(done func() bool) bool {
+	start := time.Now()
+	for {
+		for range 64 {
+			if done() {
+				return true
+			}
+		}
+		if time.Since(start) > spinTime {
+			return false
+		}
+		runtime.Gosched()
+	}
+}
 
 // TaskPanic is what ParallelFor panics with when a task panicked: the value and the stack of the goroutine it happened on.
 type TaskPanic struct {
@@ -122,10 +147,8 @@ func (p *Pool) ParallelFor(n int, body func(task, worker int)) {
 func (p *Pool) post(team []helper) {
 	p.active.Store(int64(len(team)))
 	for i := range team {
-		team[i].state.Store(posted)
-		select {
-		case team[i].wake <- struct{}{}:
-		default: // a token of an earlier, withdrawn job still lies there and will do
+		if team[i].state.Swap(posted) == parked {
+			team[i].wake <- struct{}{}
 		}
 	}
 }
@@ -145,17 +168,33 @@ func (p *Pool) await(team []helper) {
 	if withdrawn > 0 && p.active.Add(-withdrawn) == 0 {
 		return
 	}
-	<-p.left
+	if spin(p.everybodyLeft) {
+		return
+	}
+	p.asleep.Store(true)
+	if !p.everybodyLeft() || !p.asleep.CompareAndSwap(true, false) {
+		<-p.left
+	}
 }
 
+func (p *Pool) everybodyLeft() bool { return p.active.Load() == 0 }
+
+func (h *helper) hasWork() bool { return h.state.Load() == posted }
+
 func (p *Pool) serve(h *helper, worker int) {
-	for range h.wake {
+	for {
+		if !spin(h.hasWork) && h.state.CompareAndSwap(idle, parked) {
+			if _, open := <-h.wake; !open {
+				return
+			}
+		}
 		if !h.state.CompareAndSwap(posted, claimed) {
 			continue
 		}
 		p.drain(worker)
 		h.state.Store(idle)
-		if p.active.Add(-1) == 0 {
+		// The last to leave wakes the caller if that is asleep.
+		if p.active.Add(-1) == 0 && p.asleep.CompareAndSwap(true, false) {
 			p.left <- struct{}{}
 		}
 	}
