@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"flexi/core/device"
 	"flexi/core/device/cpu"
 	"flexi/core/model"
 	"flexi/core/model/train"
@@ -23,18 +26,21 @@ func (a *app) benchCommand() *cobra.Command {
 	return cmd
 }
 
+// precisionUsage is what --precision is said to do.
+const precisionUsage = "f32, bf16 (matrix products of bfloat16 with float32 sums; f32 where the processor has none) or auto (the faster)"
+
 type benchTrain struct {
 	model                    string
 	batch, seq, steps, vocab int
 	threads                  int
-	ops                      bool
+	precision                device.Precision
 }
 
 // benchTrainResult is one line of `flexi bench train --json`.
 type benchTrainResult struct {
 	Model           string             `json:"model"`
 	Device          string             `json:"device"`
-	Precision       string             `json:"precision"`
+	Precision       device.Precision   `json:"precision"`
 	Batch           int                `json:"batch"`
 	Seq             int                `json:"seq"`
 	Threads         int                `json:"threads"`
@@ -43,11 +49,12 @@ type benchTrainResult struct {
 	TokensPerSecond float64            `json:"tokens_per_second"`
 	FLOPPerSecond   float64            `json:"flop_per_second"`
 	PeakFraction    float64            `json:"peak_fraction"`
-	OpSeconds       map[string]float64 `json:"op_seconds,omitempty"`
+	OpSeconds       map[string]float64 `json:"op_seconds"`
 }
 
 func (a *app) benchTrainCommand() *cobra.Command {
 	var b benchTrain
+	var precision string
 	cmd := &cobra.Command{
 		Use:   "train",
 		Short: "Time full training steps: forward, backward, AdamW, dropout 0.1, 15% of the positions predicted",
@@ -55,6 +62,10 @@ func (a *app) benchTrainCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if b.batch < 1 || b.seq < 1 || b.seq > 512 || b.steps < 1 || b.threads < 1 || b.vocab < 8 {
 				return usagef("--batch, --steps and --threads must be at least 1, --seq 1 to 512, --vocab at least 8")
+			}
+			var err error
+			if b.precision, err = device.ParsePrecision(precision); err != nil {
+				return usageError{err}
 			}
 			arch, err := search.ParseArch(b.model)
 			if err != nil {
@@ -74,12 +85,12 @@ func (a *app) benchTrainCommand() *cobra.Command {
 	f.IntVar(&b.steps, "steps", 5, "steps timed, after two that are not")
 	f.IntVar(&b.vocab, "vocab", 30522, "vocabulary size")
 	f.IntVar(&b.threads, "threads", runtime.NumCPU(), "threads")
-	f.BoolVar(&b.ops, "ops", false, "also print where the time of a step goes")
+	f.StringVar(&precision, "precision", string(device.PrecisionF32), precisionUsage)
 	return cmd
 }
 
 func (b benchTrain) run(ctx context.Context, arch model.Arch, seed uint64) (benchTrainResult, error) {
-	dev, err := cpu.New(b.threads)
+	dev, err := cpu.New(b.threads, b.precision)
 	if err != nil {
 		return benchTrainResult{}, err
 	}
@@ -99,7 +110,7 @@ func (b benchTrain) run(ctx context.Context, arch model.Arch, seed uint64) (benc
 	var times []float64
 	for i := -2; i < b.steps; i++ {
 		batch := b.batchOf(rng)
-		if b.ops && i == 0 {
+		if i == 0 {
 			net.Timings(true)
 		}
 		start := time.Now()
@@ -114,15 +125,12 @@ func (b benchTrain) run(ctx context.Context, arch model.Arch, seed uint64) (benc
 	median := times[len(times)/2]
 	flop := net.FLOP(b.batch, b.seq, b.picked())
 	r := benchTrainResult{
-		Model: b.model, Device: dev.Describe(), Precision: "f32", Batch: b.batch, Seq: b.seq, Threads: b.threads, Params: stored(net),
+		Model: b.model, Device: dev.Describe(), Precision: dev.Precision(), Batch: b.batch, Seq: b.seq, Threads: b.threads, Params: stored(net),
 		StepSeconds: median, TokensPerSecond: float64(b.batch*b.seq) / median, FLOPPerSecond: flop / median,
-		PeakFraction: flop / median / dev.PeakFlops(),
+		PeakFraction: flop / median / dev.PeakFlops(), OpSeconds: map[string]float64{},
 	}
-	if b.ops {
-		r.OpSeconds = map[string]float64{}
-		for name, d := range net.Timings(false) {
-			r.OpSeconds[name] = d.Seconds() / float64(b.steps)
-		}
+	for name, d := range net.Timings(false) {
+		r.OpSeconds[name] = d.Seconds() / float64(b.steps)
 	}
 	return r, nil
 }
@@ -161,17 +169,8 @@ func (a *app) printBench(r benchTrainResult) error {
 		return json.NewEncoder(a.out).Encode(r)
 	}
 	fmt.Fprintf(a.out, "%s, batch %d x %d, %s, %s\n", r.Model, r.Batch, r.Seq, r.Precision, r.Device)
-	fmt.Fprintf(a.out, "step      %.4f s (median)\ntokens/s  %.0f\nGFLOP/s   %.1f, %.2f of the FMA peak\n", r.StepSeconds, r.TokensPerSecond, r.FLOPPerSecond/1e9, r.PeakFraction)
-	names := make([]string, 0, len(r.OpSeconds))
-	for n := range r.OpSeconds {
-		names = append(names, n)
-	}
-	slices.SortFunc(names, func(x, y string) int {
-		if r.OpSeconds[x] > r.OpSeconds[y] {
-			return -1
-		}
-		return 1
-	})
+	fmt.Fprintf(a.out, "step      %.4f s (median)\ntokens/s  %.0f\nGFLOP/s   %.1f, %.2f of the peak of multiply-adds\n", r.StepSeconds, r.TokensPerSecond, r.FLOPPerSecond/1e9, r.PeakFraction)
+	names := slices.SortedFunc(maps.Keys(r.OpSeconds), func(x, y string) int { return cmp.Compare(r.OpSeconds[y], r.OpSeconds[x]) })
 	for _, n := range names {
 		fmt.Fprintf(a.out, "  %8.2f ms  %s\n", r.OpSeconds[n]*1e3, n)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
 
+	"flexi/core/device"
 	"flexi/core/run"
 	"flexi/core/search"
 	"flexi/tui"
@@ -35,6 +36,7 @@ type searchFlags struct {
 	repeats       int
 	tasks         []string
 	skipBad       bool
+	precision     string
 	plain         bool
 }
 
@@ -61,6 +63,7 @@ func (a *app) searchCommand() *cobra.Command {
 	fl.IntVar(&f.repeats, "repeats", 0, "with --architecture: trainings of each, with different seeds")
 	fl.StringSliceVar(&f.tasks, "tasks", nil, "tasks that make the score")
 	fl.BoolVar(&f.skipBad, "skip-bad-rows", false, "leave malformed rows out of the data, and count them")
+	fl.StringVar(&f.precision, "precision", "", precisionUsage)
 	fl.BoolVar(&f.plain, "plain", false, "print lines instead of opening the workbench")
 	return cmd
 }
@@ -127,6 +130,7 @@ func (a *app) searchConfig(cmd *cobra.Command, f searchFlags) (search.Config, er
 	set("architecture", func() { cfg.Architectures = f.architectures })
 	set("repeats", func() { cfg.Repeats = f.repeats })
 	set("tasks", func() { cfg.Data.Tasks = f.tasks })
+	set("precision", func() { cfg.Precision = device.Precision(f.precision) })
 	set("skip-bad-rows", func() { cfg.Data.SkipBad = f.skipBad })
 	if cfg, err = cfg.Complete(); err != nil {
 		return cfg, usageError{err}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"flexi/core/device"
 	"flexi/core/device/cpu"
 	"flexi/db"
 )
@@ -105,7 +106,7 @@ func (a *app) printCheck(c check) error {
 }
 
 func cpuCheck() check {
-	d, err := cpu.New(runtime.NumCPU())
+	d, err := cpu.New(runtime.NumCPU(), device.PrecisionF32)
 	if err != nil {
 		return check{"cpu", false, err.Error()}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"flexi/core/device"
 	"flexi/core/device/cpu"
 	"flexi/core/model"
 	"flexi/core/model/train"
@@ -18,7 +19,7 @@ var arch = model.Arch{Layers: []model.Layer{{Hidden: 32, Op: model.SpanConvoluti
 
 func tuning(t *testing.T, task int, limit int, o Options) (*Tuning, *model.Net) {
 	t.Helper()
-	dev, err := cpu.New(1)
+	dev, err := cpu.New(1, device.PrecisionF32)
 	require.NoError(t, err)
 	tok := demo.Tokenizer()
 	loader, err := text.NewLoader(tok, demo.Tasks(1)[task], text.LoaderOptions{Batch: 16, MaxSeq: 48, Seed: 1, Limit: limit})

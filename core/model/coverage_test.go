@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"flexi/core/device"
 	"flexi/core/device/cpu"
 	"flexi/core/model/exec"
 )
@@ -56,7 +57,7 @@ func TestNetsSideBySide(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range losses {
 		wg.Go(func() {
-			dev, err := cpu.New(1)
+			dev, err := cpu.New(1, device.PrecisionF32)
 			if err != nil {
 				t.Error(err)
 				return

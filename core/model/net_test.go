@@ -14,7 +14,7 @@ import (
 
 func newDevice(t testing.TB, threads int) *cpu.Device {
 	t.Helper()
-	dev, err := cpu.New(threads)
+	dev, err := cpu.New(threads, device.PrecisionF32)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"flexi/core/device"
 	"flexi/core/device/cpu"
 )
 
@@ -55,7 +56,7 @@ func TestOverlap(t *testing.T) {
 
 func tensorsOf(t *testing.T, a Arch, seed uint64) []NamedTensor {
 	t.Helper()
-	dev, err := cpu.New(1)
+	dev, err := cpu.New(1, device.PrecisionF32)
 	require.NoError(t, err)
 	defer dev.Close()
 	n, err := NewNet(dev, a, Config{Vocab: 23, MaxPos: 16, Types: 2}, Objective{Kind: MaskedLM}, seed)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"flexi/core/device"
 	"flexi/core/model"
 )
 
@@ -27,13 +28,15 @@ type Config struct {
 	Architectures []string `yaml:"architectures" json:"architectures"`
 	Repeats       int      `yaml:"repeats" json:"repeats"`
 
-	Data      DataConfig     `yaml:"data" json:"data"`
-	Pretrain  PretrainConfig `yaml:"pretrain" json:"pretrain"`
-	Finetune  FinetuneConfig `yaml:"finetune" json:"finetune"`
-	Transfer  TransferConfig `yaml:"transfer" json:"transfer"`
-	Dropout   float64        `yaml:"dropout" json:"dropout"`
-	Ortho     bool           `yaml:"ortho" json:"ortho"` // orthonormal DFT and DCT instead of the paper's unnormalised ones
-	PaperMean bool           `yaml:"paper_mean" json:"paper_mean"`
+	Data     DataConfig     `yaml:"data" json:"data"`
+	Pretrain PretrainConfig `yaml:"pretrain" json:"pretrain"`
+	Finetune FinetuneConfig `yaml:"finetune" json:"finetune"`
+	Transfer TransferConfig `yaml:"transfer" json:"transfer"`
+	Dropout  float64        `yaml:"dropout" json:"dropout"`
+	// Precision is what matrix products are computed in; Complete replaces auto, and bf16 where the processor cannot.
+	Precision device.Precision `yaml:"precision" json:"precision"`
+	Ortho     bool             `yaml:"ortho" json:"ortho"` // orthonormal DFT and DCT instead of the paper's unnormalised ones
+	PaperMean bool             `yaml:"paper_mean" json:"paper_mean"`
 	// CheckpointSeconds is the longest time between two checkpoints of a trial in training.
 	CheckpointSeconds float64 `yaml:"checkpoint_seconds" json:"checkpoint_seconds"`
 }
@@ -101,6 +104,7 @@ func Presets() map[string]Config {
 		Finetune:          FinetuneConfig{Epochs: 3, Batch: 32, MaxSeq: 128, OptimizerConfig: finetune},
 		Transfer:          TransferConfig{Mode: model.TransferExact, Threshold: 0.8, PretrainShare: 0.25},
 		Dropout:           0.1,
+		Precision:         device.PrecisionF32,
 		CheckpointSeconds: 60,
 	}
 
@@ -186,6 +190,8 @@ func (c Config) Validate() error {
 		check(s > 0 && s <= 1, "levels: share %v, must be over 0 and at most 1", s)
 	}
 	check(c.Dropout >= 0 && c.Dropout < 1, "dropout: %v, must be from 0 to below 1", c.Dropout)
+	_, err := device.ParsePrecision(string(c.Precision))
+	check(err == nil, "%v", err)
 	check(c.CheckpointSeconds > 0, "checkpoint_seconds: %v, must be positive", c.CheckpointSeconds)
 	check(c.Pretrain.Steps >= 0, "pretrain.steps: %d, must not be negative", c.Pretrain.Steps)
 	check(c.Pretrain.Batch >= 1, "pretrain.batch: %d, must be at least 1", c.Pretrain.Batch)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"flexi/core/device/cpu"
 	"flexi/core/model/train"
 	"flexi/core/run"
 	"flexi/core/text"
@@ -44,6 +45,9 @@ func (c Config) Complete() (Config, error) {
 	}
 	var err error
 	if c.SpaceText, err = ReadSpace(c.Space); err != nil {
+		return c, err
+	}
+	if c.Precision, err = cpu.Resolve(c.Precision); err != nil {
 		return c, err
 	}
 	space, err := ParseSpace(c.Space, c.SpaceText)

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -28,7 +29,7 @@ func NewKind(deviceName string) (*Kind, error) {
 	if deviceName != "auto" && deviceName != "cpu" {
 		return nil, fmt.Errorf("device %q: this build trains on the CPU (auto or cpu)", deviceName)
 	}
-	d, err := cpu.New(runtime.NumCPU())
+	d, err := cpu.New(runtime.NumCPU(), device.PrecisionF32)
 	if err != nil {
 		return nil, fmt.Errorf("device: %w", err)
 	}
@@ -149,11 +150,14 @@ func (j *job) Train(ctx context.Context, t run.Trial, w run.Worker) (run.Result,
 	if err != nil {
 		return run.Result{}, err
 	}
-	dev, err := cpu.New(w.Threads())
+	dev, err := cpu.New(w.Threads(), cmp.Or(j.cfg.Precision, device.PrecisionF32)) // runs of earlier versions name none
 	if err != nil {
 		return run.Result{}, err
 	}
 	defer dev.Close()
+	if dev.Precision() != device.PrecisionBF16 && j.cfg.Precision == device.PrecisionBF16 {
+		w.Event("precision", fmt.Sprintf("trial %d is trained in f32: this processor has no bfloat16 instructions", t.ID))
+	}
 	return j.trainOn(ctx, dev, data, t, w)
 }
 

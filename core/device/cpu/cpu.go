@@ -16,6 +16,7 @@ import (
 // Device computes on a team of threads. It is used by one goroutine at a time.
 type Device struct {
 	t      *kern.Table
+	bf16   bool // products of linear maps round their operands to bfloat16
 	pool   *kern.Pool
 	own    [][]float32 // scratch per worker, grown on demand
 	common []float32   // scratch of the running kernel
@@ -31,16 +32,21 @@ type Device struct {
 
 var _ device.Device = (*Device)(nil)
 
-// New starts a device with the given number of threads, at the instruction-set level that FLEXI_CPU names or the machine supports.
-func New(threads int) (*Device, error) {
+// New starts a device with the given number of threads, at the instruction-set level that FLEXI_CPU names or the machine supports, and in the
+// precision that Resolve gives.
+func New(threads int, p device.Precision) (*Device, error) {
+	p, err := Resolve(p)
+	if err != nil {
+		return nil, err
+	}
 	level, err := kern.FromEnv()
 	if err != nil {
 		return nil, err
 	}
-	return newLevel(level, threads)
+	return newLevel(level, threads, p == device.PrecisionBF16)
 }
 
-func newLevel(level kern.Level, threads int) (*Device, error) {
+func newLevel(level kern.Level, threads int, bf16 bool) (*Device, error) {
 	if threads < 1 {
 		return nil, fmt.Errorf("start CPU device: %d threads, must be at least 1", threads)
 	}
@@ -48,7 +54,7 @@ func newLevel(level kern.Level, threads int) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Device{t: t, pool: kern.NewPool(threads), own: make([][]float32, threads), waves: map[waveKey][]float32{}}
+	d := &Device{t: t, bf16: bf16, pool: kern.NewPool(threads), own: make([][]float32, threads), waves: map[waveKey][]float32{}}
 	d.runPiece, d.finishBlock, d.biasBlock = d.piece, d.finish, d.call.loss.addBias
 	return d, nil
 }
@@ -64,8 +70,16 @@ func (d *Device) Describe() string {
 	return fmt.Sprintf("CPU %s, 1 thread", d.t.Level)
 }
 
-// PeakFlops measures what the multiply-add units reach together, in float32 operations per second.
-func (d *Device) PeakFlops() float64 { return d.t.PeakFlops(d.pool, false) }
+// Precision is what products of linear maps are computed in: F32 or BF16.
+func (d *Device) Precision() device.Precision {
+	if d.bf16 {
+		return device.PrecisionBF16
+	}
+	return device.PrecisionF32
+}
+
+// PeakFlops measures what the multiply-add units reach together in the device's precision, in operations per second.
+func (d *Device) PeakFlops() float64 { return d.t.PeakFlops(d.pool, d.bf16) }
 
 // alignment of allocations, the width of an AVX-512 register and of a cache line.
 const alignment = 64

@@ -9,11 +9,37 @@ import (
 	"flexi/core/device/devicetest"
 )
 
+// form is a way to compute that this machine has.
+type form struct {
+	level kern.Level
+	bf16  bool
+}
+
+func forms() []form {
+	var all []form
+	for _, level := range kern.Levels() {
+		all = append(all, form{level, false})
+		if t, err := kern.For(level); err == nil && t.HasBF16() {
+			all = append(all, form{level, true})
+		}
+	}
+	return all
+}
+
+func (f form) precision() device.Precision {
+	if f.bf16 {
+		return device.PrecisionBF16
+	}
+	return device.PrecisionF32
+}
+
+func (f form) String() string { return fmt.Sprintf("%s %s", f.level, f.precision()) }
+
 // opener starts devices that the test closes.
-func opener(level kern.Level, threads int) func(t *testing.T) device.Device {
+func (f form) opener(threads int) func(t *testing.T) device.Device {
 	return func(t *testing.T) device.Device {
 		t.Helper()
-		d, err := newLevel(level, threads)
+		d, err := newLevel(f.level, threads, f.bf16)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -27,31 +53,53 @@ func opener(level kern.Level, threads int) func(t *testing.T) device.Device {
 }
 
 func TestContract(t *testing.T) {
-	for _, level := range kern.Levels() {
+	for _, f := range forms() {
 		for _, threads := range []int{1, 3} {
-			t.Run(fmt.Sprintf("%s/%d threads", level, threads), func(t *testing.T) {
-				devicetest.Run(t, opener(level, threads))
+			t.Run(fmt.Sprintf("%s/%d threads", f, threads), func(t *testing.T) {
+				devicetest.Run(t, f.precision(), f.opener(threads))
 			})
 		}
 	}
 }
 
 func TestSameBitsForAnyThreads(t *testing.T) {
-	for _, level := range kern.Levels() {
-		t.Run(level.String(), func(t *testing.T) {
-			devicetest.SameBits(t, opener(level, 1), opener(level, 2), opener(level, 4))
+	for _, f := range forms() {
+		t.Run(f.String(), func(t *testing.T) {
+			devicetest.SameBits(t, f.opener(1), f.opener(2), f.opener(4))
 		})
 	}
 }
 
+func TestPrecisionIsResolved(t *testing.T) {
+	for _, level := range kern.Levels() {
+		t.Setenv(kern.EnvVar, level.String())
+		table, err := kern.For(level)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range device.Precisions() {
+			got, err := Resolve(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got == device.PrecisionBF16 && !table.HasBF16() || p == device.PrecisionF32 && got != p || p == device.PrecisionBF16 && table.HasBF16() && got != p {
+				t.Errorf("%s: %s is %s", level, p, got)
+			}
+		}
+	}
+	if _, err := New(1, "f16"); err == nil {
+		t.Error("a precision that does not exist")
+	}
+}
+
 func TestNoThreadsIsAnError(t *testing.T) {
-	if _, err := New(0); err == nil {
+	if _, err := New(0, device.PrecisionF32); err == nil {
 		t.Error("a device with no threads")
 	}
 }
 
 func TestSizesOutOfRangeAreErrors(t *testing.T) {
-	d := opener(kern.Generic, 1)(t)
+	d := form{level: kern.Generic}.opener(1)(t)
 	for _, bytes := range []int{-1, maxBytes + 1} {
 		if _, err := d.Alloc(bytes); err == nil {
 			t.Errorf("allocated %d bytes", bytes)

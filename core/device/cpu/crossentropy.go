@@ -64,7 +64,7 @@ func (d *Device) CrossEntropy(c device.CrossEntropy) {
 // chunk adds rows [first, first+n) to the gradients, and returns the sum of their losses.
 func (t *crossEntropy) chunk(n int) float64 {
 	d, x, classes := t.d, t.X.RowsView(t.first, n), t.W.Rows
-	g := kern.Gemm{M: n, N: classes, K: x.Cols, TransB: true, A: data(x), LDA: x.Stride, B: data(t.W), LDB: t.W.Stride, C: t.logits, LDC: classes}
+	g := kern.Gemm{BF16: d.bf16, M: n, N: classes, K: x.Cols, TransB: true, A: data(x), LDA: x.Stride, B: data(t.W), LDB: t.W.Stride, C: t.logits, LDC: classes}
 	if t.bias != nil {
 		g.Epilogue = d.biasBlock
 	}
@@ -77,12 +77,12 @@ func (t *crossEntropy) chunk(n int) float64 {
 	if !t.DX.Empty() {
 		dx := t.DX.RowsView(t.first, n)
 		d.t.Gemm(d.pool, kern.Gemm{
-			M: n, N: x.Cols, K: classes, A: t.logits, LDA: classes, B: data(t.W), LDB: t.W.Stride, C: data(dx), LDC: dx.Stride,
+			BF16: d.bf16, M: n, N: x.Cols, K: classes, A: t.logits, LDA: classes, B: data(t.W), LDB: t.W.Stride, C: data(dx), LDC: dx.Stride,
 		})
 	}
 	if !t.DW.Empty() {
 		d.t.Gemm(d.pool, kern.Gemm{
-			M: classes, N: x.Cols, K: n, TransA: true, Accumulate: t.first > 0,
+			BF16: d.bf16, M: classes, N: x.Cols, K: n, TransA: true, Accumulate: t.first > 0,
 			A: t.logits, LDA: classes, B: data(x), LDB: x.Stride, C: data(t.DW), LDC: t.DW.Stride,
 		})
 	}

@@ -8,7 +8,7 @@ import (
 // Gemm computes C = op(A)·op(B) or C += op(A)·op(B).
 func (d *Device) Gemm(g device.Gemm) {
 	if k := inner(g); k > 0 && g.C.Rows > 0 && g.C.Cols > 0 {
-		d.t.Gemm(d.pool, operands(g, k))
+		d.t.Gemm(d.pool, d.operands(g, k))
 	} else if !g.Accumulate {
 		d.clear(g.C)
 	}
@@ -30,9 +30,11 @@ func inner(g device.Gemm) int {
 	return k
 }
 
-func operands(g device.Gemm, k int) kern.Gemm {
+// operands is a product of linear maps, in the device's precision.
+func (d *Device) operands(g device.Gemm, k int) kern.Gemm {
 	return kern.Gemm{
-		M: g.C.Rows, N: g.C.Cols, K: k, TransA: g.TransA, TransB: g.TransB, Accumulate: g.Accumulate,
+		BF16: d.bf16,
+		M:    g.C.Rows, N: g.C.Cols, K: k, TransA: g.TransA, TransB: g.TransB, Accumulate: g.Accumulate,
 		A: data(g.A), LDA: g.A.Stride, B: data(g.B), LDB: g.B.Stride, C: data(g.C), LDC: g.C.Stride,
 	}
 }
@@ -47,7 +49,7 @@ func (d *Device) LinearForward(l device.Linear) {
 	if !l.Bias.Empty() {
 		d.call.bias = l.Bias.F32()
 	}
-	g := operands(device.Gemm{A: l.X, B: l.W, C: l.Y, TransB: true}, l.X.Cols)
+	g := d.operands(device.Gemm{A: l.X, B: l.W, C: l.Y, TransB: true}, l.X.Cols)
 	g.Epilogue = d.finishBlock
 	d.t.Gemm(d.pool, g)
 }

@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"flexi/core/device"
+
 	"strings"
 	"testing"
 )
@@ -11,7 +13,7 @@ func TestAllocRefusesWhatTheMachineLacks(t *testing.T) {
 	if !known {
 		t.Skip("how much memory is free is not known on this system")
 	}
-	d, err := New(1)
+	d, err := New(1, device.PrecisionF32)
 	if err != nil {
 		t.Fatal(err)
 	}

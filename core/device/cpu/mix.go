@@ -88,7 +88,8 @@ func (d *Device) Mix(m device.Mix) {
 
 // along is Z = X·W or X·Wᵀ over all rows.
 func (d *Device) along(z []float32, x device.Mat, w []float32, transposed bool) {
-	g := operands(device.Gemm{A: x, C: x, TransB: transposed}, x.Cols)
+	g := d.operands(device.Gemm{A: x, C: x, TransB: transposed}, x.Cols)
+	g.BF16 = false
 	g.B, g.LDB, g.C, g.LDC = w, x.Cols, z, x.Cols
 	d.t.Gemm(d.pool, g)
 }

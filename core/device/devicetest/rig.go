@@ -39,7 +39,8 @@ type rig struct {
 	rng       *rand.Rand
 	buffers   []*buffer
 	layout    layout
-	recording bool // keep outputs instead of comparing them
+	least     float64 // bounds are at least this
+	recording bool    // keep outputs instead of comparing them
 	outcomes  []outcome
 }
 
@@ -193,7 +194,7 @@ func (r *rig) compare(references func() []matrix, results ...result) {
 
 func (r *rig) near(res result, got []float32, want matrix) {
 	r.t.Helper()
-	limit := res.bound * max(floor, want.scale, want.largest())
+	limit := max(res.bound, r.least) * max(floor, want.scale, want.largest())
 	for i, w := range want.x {
 		if diff := math.Abs(float64(got[i]) - w); !(diff <= limit) {
 			r.t.Errorf("%s[%d,%d] = %v, want %v (off by %.3g, bound %.3g)", res.name, i/want.cols, i%want.cols, got[i], w, diff, limit)

@@ -37,7 +37,7 @@ func newBench(t *testing.T, dev device.Device) *bench {
 
 func newCPU(t *testing.T) device.Device {
 	t.Helper()
-	dev, err := cpu.New(1)
+	dev, err := cpu.New(1, device.PrecisionF32)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 
 func newTestGraph(t *testing.T) *Graph {
 	t.Helper()
-	dev, err := cpu.New(1)
+	dev, err := cpu.New(1, device.PrecisionF32)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,7 +61,7 @@ func TestSteadyStepAllocatesNothing(t *testing.T) {
 // allocations is how many a step makes in the end, rounded down: the runtime's own are far fewer than one a step. A worker's scratch memory grows
 // when it gets its first task of a kind, which may be late on a busy machine; hence the rounds.
 func allocations(t *testing.T, a model.Arch) uint64 {
-	dev, err := cpu.New(2)
+	dev, err := cpu.New(2, device.PrecisionF32)
 	require.NoError(t, err)
 	defer dev.Close()
 	net, err := model.NewNet(copied{dev}, a, model.Config{Vocab: 307, MaxPos: 64, Types: 2, Dropout: 0.1}, model.Objective{Kind: model.MaskedLM}, 1)

@@ -19,7 +19,7 @@ var arch = model.Arch{Layers: []model.Layer{
 
 func open(t *testing.T) (*cpu.Device, *model.Net) {
 	t.Helper()
-	dev, err := cpu.New(1)
+	dev, err := cpu.New(1, device.PrecisionF32)
 	require.NoError(t, err)
 	net, err := model.NewNet(dev, arch, model.Config{Vocab: 31, MaxPos: 16, Types: 2, Dropout: 0.1}, model.Objective{Kind: model.MaskedLM}, 1)
 	require.NoError(t, err)
