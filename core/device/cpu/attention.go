@@ -10,6 +10,9 @@ import (
 // maskValue is added to the score of a padded key.
 const maskValue = -10000
 
+// queryBlock is how many queries are worked on at a time: their scores stay in the cache. A multiple of kern.PanelAlign.
+const queryBlock = 2 * kern.PanelAlign
+
 // AttentionSaved keeps the probabilities before dropout: reading them back costs less than computing them again.
 func (d *Device) AttentionSaved(a device.AttentionShape) int {
 	if !a.Train {
@@ -18,27 +21,62 @@ func (d *Device) AttentionSaved(a device.AttentionShape) int {
 	return a.Batch * a.Heads() * a.Seq * a.Seq
 }
 
-// attention is one call of the attention kernel. Its tasks are pairs of a batch row and a head.
+// attention is one call of the attention kernel. Its tasks are pairs of a batch row and a head, or batch rows with all their heads.
+//
+// The relative term of query a and key b is q_a·rel[b-a+T-1], rel being the table in descending order of distance. For the queries from a0 on the
+// products with a run of rows of rel are a band: row r has key b in column b-r+block-1. So the cells of the band are, seen with a row stride that
+// is one less, a matrix of queries and keys: the product with the keys is added to it, and in the backward pass its gradient written to it, where it
+// stands.
 type attention struct {
 	device.Attention
-	d *Device
-	// rel is the part of the table that T positions reach, in descending order of distance: rel[j] = R[P+T-2-j], so that the relative terms of a
-	// query are contiguous in the key: r(a, b) = q_a·rel[b-a+T-1].
-	rel       []float32
-	reach     int // 2T-1
-	invScale  float32
-	scale     float32
-	positions int // P
+	scale, invScale float32
+	positions       int // P
+	block           int // queries in a block
+	band            int // columns of a band
+	relRows         int // of rel: 2T-1, and those before them that only unused cells of the last block's band reach
+	rel             kern.Panels
 }
 
-func (d *Device) newAttention(a device.Attention, rel []float32) *attention {
-	t := &attention{Attention: a, d: d, rel: rel, reach: 2*a.Seq - 1, positions: (a.Rel.Rows + 1) / 2}
+// newAttention prepares a call. backward says which way rel is multiplied.
+func (d *Device) newAttention(a device.Attention, backward bool) *attention {
+	t := &d.call.attention
+	*t = attention{Attention: a, positions: (a.Rel.Rows + 1) / 2, block: min(a.Seq, queryBlock)}
 	t.scale = float32(1 / math.Sqrt(float64(a.Dim)))
 	t.invScale = float32(math.Sqrt(float64(a.Dim)))
-	for j := range t.reach {
-		copy(rel[j*a.Dim:][:a.Dim], row(a.Rel, t.positions+a.Seq-2-j))
+	t.band = t.block + a.Seq - 1
+	t.relRows = t.relStart(0) + t.band
+	rows, cols := a.Dim, t.relRows
+	if backward {
+		rows, cols = cols, rows
 	}
+	buf := d.shared(t.relRows*a.Dim + alignment/4 + d.t.PanelsLen(rows, cols, d.bf16))
+	rel := carve(&buf, t.relRows*a.Dim)
+	for j := range t.relRows {
+		if r := t.tableRow(j); r < a.Rel.Rows {
+			copy(rel[j*a.Dim:][:a.Dim], row(a.Rel, r))
+		} else {
+			clear(rel[j*a.Dim:][:a.Dim])
+		}
+	}
+	t.rel = d.t.Pack(buf, rel, a.Dim, rows, cols, !backward, d.bf16)
 	return t
+}
+
+// blocks is the number of query blocks.
+func (t *attention) blocks() int { return (t.Seq + t.block - 1) / t.block }
+
+// relStart is the row of rel that the band of a block of queries starts with.
+func (t *attention) relStart(block int) int { return (t.blocks() - 1 - block) * t.block }
+
+// tableRow is the row of the table R that is row j of rel; too large where there is none.
+func (t *attention) tableRow(j int) int { return t.positions + t.blocks()*t.block - 2 - j }
+
+// carve takes n floats off a buffer, rounded up so that what follows is aligned.
+func carve(buf *[]float32, n int) []float32 {
+	const unit = alignment / 4
+	taken := (*buf)[:n]
+	*buf = (*buf)[min(len(*buf), (n+unit-1)/unit*unit):]
+	return taken
 }
 
 // head is the part of a (Batch·Seq)×(Heads·Dim) matrix that belongs to batch row b and head i.
@@ -58,16 +96,45 @@ func of(m device.Mat) dense { return dense{data(m), m.Stride, m.Rows, m.Cols} }
 
 func matrix(x []float32, rows, cols int) dense { return dense{x, cols, rows, cols} }
 
-// multiply is C = op(A)·op(B) or C += op(A)·op(B) on the calling worker.
+// from is the matrix of n rows from row r on.
+func (m dense) from(r, n int) dense { return dense{m.x[r*m.ld:], m.ld, n, m.cols} }
+
+// multiply is C = op(A)·op(B) or C += op(A)·op(B) in float32 on the calling worker.
 func (d *Device) multiply(worker int, c, a, b dense, transA, transB, accumulate bool) {
-	k := a.cols
-	if transA {
-		k = a.rows
+	d.serial(worker, false, kern.Gemm{B: b.x, LDB: b.ld, TransA: transA, TransB: transB, Accumulate: accumulate}, c, a)
+}
+
+// product is multiply in the device's precision.
+func (d *Device) product(worker int, c, a, b dense, transA, transB, accumulate bool) {
+	d.serial(worker, d.bf16, kern.Gemm{B: b.x, LDB: b.ld, TransA: transA, TransB: transB, Accumulate: accumulate}, c, a)
+}
+
+// productOf is product with a packed B.
+func (d *Device) productOf(worker int, c, a dense, b kern.Panels, accumulate bool) {
+	d.serial(worker, d.bf16, kern.Gemm{Packed: b, Accumulate: accumulate}, c, a)
+}
+
+func (d *Device) serial(worker int, bf16 bool, g kern.Gemm, c, a dense) {
+	g.M, g.N, g.K = c.rows, c.cols, a.cols
+	if g.TransA {
+		g.K = a.rows
 	}
-	d.t.GemmSerial(d.pool.Workspace(worker), kern.Gemm{
-		M: c.rows, N: c.cols, K: k, TransA: transA, TransB: transB, Accumulate: accumulate,
-		A: a.x, LDA: a.ld, B: b.x, LDB: b.ld, C: c.x, LDC: c.ld,
-	})
+	g.BF16, g.A, g.LDA, g.C, g.LDC = bf16, a.x, a.ld, c.x, c.ld
+	d.t.GemmSerial(d.pool.Workspace(worker), g)
+}
+
+// panels packs a matrix as the B of products, in space taken off a buffer.
+func (d *Device) panels(buf *[]float32, m dense, trans bool) kern.Panels {
+	rows, cols := m.rows, m.cols
+	if trans {
+		rows, cols = cols, rows
+	}
+	return d.t.Pack(carve(buf, d.t.PanelsLen(rows, cols, d.bf16)), m.x, m.ld, rows, cols, trans, d.bf16)
+}
+
+// panelSpace is what panels takes at most for a head, either way.
+func (d *Device) panelSpace(t *attention) int {
+	return max(d.t.PanelsLen(t.Seq, t.Dim, d.bf16), d.t.PanelsLen(t.Dim, t.Seq, d.bf16)) + alignment/4
 }
 
 // bilinear is the matrix W of head i.
@@ -81,201 +148,92 @@ func (d *Device) AttentionForward(a device.Attention) {
 	if a.Seq == 0 || a.Batch == 0 {
 		return
 	}
-	t := d.newAttention(a, d.shared((2*a.Seq-1)*a.Dim))
-	d.pool.ParallelFor(a.Batch*a.Heads(), func(task, worker int) { t.forward(task/a.Heads(), task%a.Heads(), worker) })
+	d.newAttention(a, false)
+	d.ranges(a.Batch*a.Heads(), 1, (*Device).attend)
 }
 
-func (t *attention) forward(b, i, worker int) {
-	seq, n := t.Seq, t.Seq*t.Seq
-	buf := t.d.scratch(worker, seq*t.reach+2*n+seq*t.Dim)
-	relative, buf := buf[:seq*t.reach], buf[seq*t.reach:]
-	scores, buf := buf[:n], buf[n:]
-	dropped, qw := buf[:n], buf[n:]
-	if t.Train {
-		scores = t.saved(b, i)
+// attend does the heads [lo, hi) of all batch rows.
+func (d *Device) attend(worker, lo, hi int) {
+	t := &d.call.attention
+	space := d.scratch(worker, t.block*t.band+t.Seq*t.Dim+alignment/2+2*d.panelSpace(t))
+	for n := lo; n < hi; n++ {
+		b, i, buf := n/t.Heads(), n%t.Heads(), space
+		band := matrix(carve(&buf, t.block*t.band), t.block, t.band)
+		q := d.queries(worker, b, i, carve(&buf, t.Seq*t.Dim))
+		var keys kern.Panels
+		if t.Scores[i] != device.ScorePosition {
+			keys = d.panels(&buf, of(t.head(t.K, b, i)), true)
+		}
+		values := d.panels(&buf, of(t.head(t.V, b, i)), false)
+		out := of(t.head(t.Out, b, i))
+		for block := range t.blocks() {
+			first := block * t.block
+			n := min(t.block, t.Seq-first)
+			d.scores(worker, b, i, block, band.from(0, n), of(t.head(t.Q, b, i)).from(first, n), q.from(first, n), keys)
+			d.productOf(worker, out.from(first, n), d.probabilities(b, i, first, t.cells(band, n)), values, false)
+		}
 	}
-	t.scores(b, i, worker, scores, relative, qw)
-	probs := scores
-	if t.Drop.On() {
-		probs = dropped
-		t.d.drop(t.Drop, dropped, scores, t.dropIndex(b, i))
-	}
-	t.d.multiply(worker, of(t.head(t.Out, b, i)), matrix(probs, seq, seq), of(t.head(t.V, b, i)), false, false, false)
 }
 
-func (t *attention) saved(b, i int) []float32 {
-	n := t.Seq * t.Seq
-	return t.Saved.F32()[(b*t.Heads()+i)*n:][:n]
+// queries is what head i multiplies with keys: Q, or Q·W in space.
+func (d *Device) queries(worker, b, i int, space []float32) dense {
+	t := &d.call.attention
+	q := of(t.head(t.Q, b, i))
+	if t.Scores[i] != device.ScoreBilinear {
+		return q
+	}
+	qw := matrix(space, t.Seq, t.Dim)
+	d.product(worker, qw, q, t.bilinear(i), false, false, false)
+	return qw
 }
 
-func (t *attention) dropIndex(b, i int) int { return (b*t.Heads() + i) * t.Seq * t.Seq }
+// cells is the n queries by Seq keys of a band.
+func (t *attention) cells(band dense, n int) dense {
+	return dense{band.x[t.block-1:], t.band - 1, n, t.Seq}
+}
 
-// scores fills s with the softmax of the scaled, masked scores.
-func (t *attention) scores(b, i, worker int, s, relative, qw []float32) {
-	seq, q := t.Seq, of(t.head(t.Q, b, i))
-	t.d.multiply(worker, matrix(relative, seq, t.reach), q, matrix(t.rel, t.reach, t.Dim), false, true, false)
-	switch t.Scores[i] {
-	case device.ScorePosition:
-		clear(s)
-	case device.ScoreBilinear:
-		t.d.multiply(worker, matrix(qw, seq, t.Dim), q, t.bilinear(i), false, false, false)
-		q = matrix(qw, seq, t.Dim)
-		fallthrough
-	default:
-		t.d.multiply(worker, matrix(s, seq, seq), q, of(t.head(t.K, b, i)), false, true, false)
+// scores fills a band with relative terms, and adds the products with the keys.
+func (d *Device) scores(worker, b, i, block int, band, q, qk dense, keys kern.Panels) {
+	t := &d.call.attention
+	d.productOf(worker, band, q, t.rel.From(0, t.relStart(block)), false)
+	s := t.cells(band, band.rows)
+	if t.Scores[i] != device.ScorePosition {
+		d.productOf(worker, s, qk, keys, true)
 	}
-	length := seq
+	length := t.Seq
 	if !t.Lengths.Empty() {
 		length = int(t.Lengths.I32()[b])
 	}
-	for a := range seq {
-		line := s[a*seq:][:seq]
-		t.d.t.Add(line, line, relative[a*t.reach+seq-1-a:][:seq])
-		for k := length; k < seq; k++ {
-			line[k] += maskValue * t.invScale
-		}
-		t.d.t.Softmax(line, line, t.scale)
-	}
-}
-
-// AttentionBackward computes the gradients of Q, K, V, the table and the bilinear matrices. The last two are summed from one partial result per
-// task, in the order of the tasks.
-func (d *Device) AttentionBackward(g device.AttentionGrad) {
-	checkAttention(g.Attention)
-	checkAttentionGrad(g)
-	if g.Seq == 0 || g.Batch == 0 {
-		d.clear(g.DRel)
-		d.clear(g.DW)
-		return
-	}
-	heads, reach := g.Heads(), 2*g.Seq-1
-	tasks := g.Batch * heads
-	relSize, wSize := reach*g.Dim, 0
-	if !g.DW.Empty() {
-		wSize = g.Dim * g.Dim
-	}
-	buf := d.shared(relSize + tasks*(relSize+wSize))
-	rel, parts := buf[:relSize], buf[relSize:]
-	t := &attentionGrad{attention: d.newAttention(g.Attention, rel), g: g, parts: parts, partSize: relSize + wSize}
-	d.pool.ParallelFor(tasks, func(task, worker int) { t.backward(task/heads, task%heads, worker) })
-	t.sumTable(relSize)
-	if wSize > 0 {
-		t.sumBilinear(relSize, wSize)
-	}
-}
-
-type attentionGrad struct {
-	*attention
-	g        device.AttentionGrad
-	parts    []float32
-	partSize int
-}
-
-func (t *attentionGrad) backward(b, i, worker int) {
-	d, seq, n := t.d, t.Seq, t.Seq*t.Seq
-	buf := d.scratch(worker, 2*n+seq*t.reach+2*seq*t.Dim)
-	probs, ds := t.saved(b, i), buf[:n]
-	dropped, buf := buf[n:2*n], buf[2*n:]
-	shifted, buf := buf[:seq*t.reach], buf[seq*t.reach:]
-	dOut, v := of(t.head(t.g.DOut, b, i)), of(t.head(t.V, b, i))
-
-	p := probs
-	if t.Drop.On() {
-		p = dropped
-		d.drop(t.Drop, dropped, probs, t.dropIndex(b, i))
-	}
-	d.multiply(worker, of(t.head(t.g.DV, b, i)), matrix(p, seq, seq), dOut, true, false, false)
-	d.multiply(worker, matrix(ds, seq, seq), dOut, v, false, true, false)
-	if t.Drop.On() {
-		d.drop(t.Drop, ds, ds, t.dropIndex(b, i))
-	}
-	clear(shifted)
-	for a := range seq {
-		line := ds[a*seq:][:seq]
-		d.t.SoftmaxGrad(line, probs[a*seq:][:seq], line, t.scale)
-		copy(shifted[a*t.reach+seq-1-a:], line)
-	}
-	t.relative(b, i, worker, shifted)
-	t.keys(b, i, worker, matrix(ds, seq, seq), buf)
-}
-
-// relative sets DQ to the gradient through the relative term, and this task's share of the table's gradient.
-func (t *attentionGrad) relative(b, i, worker int, shifted []float32) {
-	s := matrix(shifted, t.Seq, t.reach)
-	t.d.multiply(worker, of(t.head(t.g.DQ, b, i)), s, matrix(t.rel, t.reach, t.Dim), false, false, false)
-	share := matrix(t.part(b, i)[:t.reach*t.Dim], t.reach, t.Dim)
-	t.d.multiply(worker, share, s, of(t.head(t.Q, b, i)), true, false, false)
-}
-
-func (t *attentionGrad) part(b, i int) []float32 {
-	return t.parts[(b*t.Heads()+i)*t.partSize:][:t.partSize]
-}
-
-// keys adds the gradient through the product with the keys.
-func (t *attentionGrad) keys(b, i, worker int, ds dense, buf []float32) {
-	d, n := t.d, t.Seq*t.Dim
-	if w := t.part(b, i)[t.reach*t.Dim:]; len(w) > 0 {
-		clear(w)
-	}
-	if t.Scores[i] == device.ScorePosition {
-		if !t.g.DK.Empty() {
-			dk := t.head(t.g.DK, b, i)
-			for r := range dk.Rows {
-				clear(row(dk, r))
-			}
-		}
-		return
-	}
-	q, k := of(t.head(t.Q, b, i)), of(t.head(t.K, b, i))
-	dq, dk := of(t.head(t.g.DQ, b, i)), of(t.head(t.g.DK, b, i))
-	if t.Scores[i] == device.ScoreDot {
-		d.multiply(worker, dq, ds, k, false, false, true)
-		d.multiply(worker, dk, ds, q, true, false, false)
-		return
-	}
-	// s = (qW)·k: with u = dS·K, dQ += u·Wᵀ and dW += qᵀ·u.
-	qw, u := matrix(buf[:n], t.Seq, t.Dim), matrix(buf[n:2*n], t.Seq, t.Dim)
-	w := t.bilinear(i)
-	d.multiply(worker, qw, q, w, false, false, false)
-	d.multiply(worker, dk, ds, qw, true, false, false)
-	d.multiply(worker, u, ds, k, false, false, false)
-	d.multiply(worker, dq, u, w, false, true, true)
-	if share := t.part(b, i)[t.reach*t.Dim:]; len(share) > 0 {
-		d.multiply(worker, matrix(share, t.Dim, t.Dim), q, u, true, false, false)
-	}
-}
-
-// sumTable adds the tasks' shares and puts the rows back into the order of the table; rows out of reach have no gradient.
-func (t *attentionGrad) sumTable(relSize int) {
-	first := t.positions - t.Seq
-	tasks := len(t.parts) / t.partSize
-	t.d.each(t.g.DRel, func(_, r int, out []float32) {
-		clear(out)
-		j := t.positions + t.Seq - 2 - r
-		if r < first || j < 0 {
-			return
-		}
-		for p := range tasks {
-			t.d.t.Add(out, out, t.parts[p*t.partSize+j*t.Dim:][:t.Dim])
-		}
-	})
-}
-
-func (t *attentionGrad) sumBilinear(relSize, wSize int) {
-	heads := t.Heads()
-	d := t.d
-	for r := range t.g.DW.Rows {
-		clear(row(t.g.DW, r))
-	}
-	for p := range len(t.parts) / t.partSize {
-		i := p % heads
-		if t.Scores[i] != device.ScoreBilinear {
-			continue
-		}
-		share := t.parts[p*t.partSize+relSize:][:wSize]
-		for r := range t.Dim {
-			out := row(t.g.DW, t.Bilinear[i]*t.Dim+r)
-			d.t.Add(out, out, share[r*t.Dim:][:t.Dim])
+	for r := range s.rows {
+		for k := length; k < t.Seq; k++ {
+			s.x[r*s.ld+k] += maskValue * t.invScale
 		}
 	}
+}
+
+// probabilities turns scores into probabilities behind dropout: in place, or, where there is no dropout, as they were saved for the backward pass.
+func (d *Device) probabilities(b, i, first int, s dense) dense {
+	t := &d.call.attention
+	for r := range s.rows {
+		line := s.x[r*s.ld:][:t.Seq]
+		probs := line
+		if t.Train {
+			probs = t.saved(b, i, first+r)
+		}
+		d.t.Softmax(probs, line, t.scale)
+		if t.Drop.On() {
+			d.drop(t.Drop, line, probs, t.index(b, i, first+r))
+		}
+	}
+	if t.Train && !t.Drop.On() {
+		return matrix(t.Saved.F32()[t.index(b, i, first):], s.rows, t.Seq)
+	}
+	return s
+}
+
+// index is the place of the first key of a query in Saved, which is its dropout index too.
+func (t *attention) index(b, i, query int) int { return ((b*t.Heads()+i)*t.Seq + query) * t.Seq }
+
+func (t *attention) saved(b, i, query int) []float32 {
+	return t.Saved.F32()[t.index(b, i, query):][:t.Seq]
 }

@@ -20,6 +20,7 @@ type Device struct {
 	pool   *kern.Pool
 	own    [][]float32 // scratch per worker, grown on demand
 	common []float32   // scratch of the running kernel
+	parts  []float32   // partial results of attention's backward kernel
 	waves  map[waveKey][]float32
 
 	call call
@@ -132,19 +133,17 @@ func (d *Device) Close() error {
 }
 
 // scratch is a worker's own memory of at least n elements; its content is undefined.
-func (d *Device) scratch(worker, n int) []float32 {
-	if len(d.own[worker]) < n {
-		d.own[worker] = make([]float32, n)
-	}
-	return d.own[worker][:n]
-}
+func (d *Device) scratch(worker, n int) []float32 { return grown(&d.own[worker], n) }
 
 // shared is memory of at least n elements for one kernel at a time; its content is undefined.
-func (d *Device) shared(n int) []float32 {
-	if len(d.common) < n {
-		d.common = make([]float32, n)
+func (d *Device) shared(n int) []float32 { return grown(&d.common, n) }
+
+// grown is the first n elements of a buffer, which is replaced where it is too small.
+func grown(buf *[]float32, n int) []float32 {
+	if len(*buf) < n {
+		*buf = make([]float32, n)
 	}
-	return d.common[:n]
+	return (*buf)[:n]
 }
 
 // row is row i of a host matrix.

@@ -29,6 +29,8 @@ type call struct {
 	taps              device.TapsGrad
 	mix               device.Mix
 	loss              crossEntropy
+	attention         attention
+	attentionGrad     attentionGrad
 
 	// weights of the kernel in an order of its own, and the partial results of its tasks
 	weights, parts []float32
@@ -72,14 +74,6 @@ func (d *Device) rowRange(worker, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		d.job.row(d, worker, i, row(d.job.z, i))
 	}
-}
-
-// each is rows for a closure.
-func (d *Device) each(z device.Mat, f func(worker, i int, z []float32)) {
-	if z.Cols == 0 {
-		return
-	}
-	d.pool.ParallelFor(z.Rows, func(i, worker int) { f(worker, i, row(z, i)) })
 }
 
 // rowsPerTask cuts rows of the given width into tasks of about 16,000 elements.

@@ -32,6 +32,9 @@ func attentionCases() []kernelCase {
 		{"position without keys dropout", 1, 2, 3, 2, []device.Score{pos}, []int{0}, drop, false},
 		{"mixed", 2, 37, 13, 41, []device.Score{dot, pos, bil, bil, dot}, []int{0, 0, 1, 0, 0}, device.Dropout{}, false},
 		{"mixed dropout", 3, 29, 7, 29, []device.Score{bil, pos, dot}, []int{0, 0, 0}, drop, false},
+		{"more than a block of queries", 1, 71, 5, 71, []device.Score{dot, bil}, []int{0, 0}, drop, false},
+		{"blocks of queries", 2, 131, 3, 150, []device.Score{pos, dot}, []int{0, 0}, device.Dropout{}, false},
+		{"many rows", 17, 3, 5, 4, []device.Score{bil, dot, bil}, []int{1, 0, 0}, drop, false},
 		{"large", 5, 67, 29, 71, []device.Score{dot, bil, pos, bil}, []int{0, 0, 0, 1}, drop, true},
 	}
 	cases := []kernelCase{{"empty batch", func(r *rig) { r.emptyBatch() }, false}}

@@ -39,7 +39,7 @@ func families() []family {
 		{name: "linear", cases: linearCases, products: true},
 		{name: "embedding", cases: embeddingCases},
 		{name: "layernorm", cases: layerNormCases},
-		{name: "attention", cases: attentionCases},
+		{name: "attention", cases: attentionCases, products: true},
 		{name: "mix", cases: mixCases},
 		{name: "convolution", cases: convolutionCases},
 		{name: "elementwise", cases: elementwiseCases},

@@ -13,24 +13,6 @@ import (
 	"flexi/core/model"
 )
 
-// copied is the CPU with attention that copies its values: what attention allocates is not counted here.
-type copied struct{ *cpu.Device }
-
-func (c copied) AttentionForward(a device.Attention) { c.Copy(a.Out, a.V) }
-
-func (c copied) AttentionBackward(g device.AttentionGrad) {
-	for _, m := range []device.Mat{g.DQ, g.DK, g.DV} {
-		if !m.Empty() {
-			c.Copy(m, g.DOut)
-		}
-	}
-	for _, m := range []device.Mat{g.DRel, g.DW} {
-		if !m.Empty() {
-			c.Zero(m.T)
-		}
-	}
-}
-
 // A steady training step allocates nothing on two threads, whatever the layers.
 func TestSteadyStepAllocatesNothing(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
@@ -64,10 +46,10 @@ func allocations(t *testing.T, a model.Arch) uint64 {
 	dev, err := cpu.New(2, device.PrecisionF32)
 	require.NoError(t, err)
 	defer dev.Close()
-	net, err := model.NewNet(copied{dev}, a, model.Config{Vocab: 307, MaxPos: 64, Types: 2, Dropout: 0.1}, model.Objective{Kind: model.MaskedLM}, 1)
+	net, err := model.NewNet(dev, a, model.Config{Vocab: 307, MaxPos: 64, Types: 2, Dropout: 0.1}, model.Objective{Kind: model.MaskedLM}, 1)
 	require.NoError(t, err)
 	defer net.Close()
-	tr := trainer(t, copied{dev}, net, recipe)
+	tr := trainer(t, dev, net, recipe)
 	b := large()
 	steps := func(n int) {
 		for range n {

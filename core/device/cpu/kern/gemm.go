@@ -9,7 +9,8 @@ type Gemm struct {
 	Accumulate     bool // add to C instead of overwriting it
 	BF16           bool // round A and B to bfloat16 first; sums stay in float32. Only where HasBF16.
 	A, B, C        []float32
-	LDA, LDB, LDC  int // elements from one stored row to the next
+	LDA, LDB, LDC  int    // elements from one stored row to the next
+	Packed         Panels // if set, is B, and at least K×N; made in the same precision
 	// Epilogue, if set, is called exactly once for every finished block of C, right after it was computed and while it is in the cache:
 	// rows [row0, row1), columns [col0, col1). Blocks cover C without overlap; their sizes and order are not determined, so what the
 	// epilogue computes for an element must not depend on the block. Calls run at the same time on different workers (GemmSerial: worker 0).
@@ -34,7 +35,11 @@ func (g *Gemm) check() {
 		}
 	}
 	operand("A", g.A, g.M, g.K, g.LDA, g.TransA)
-	operand("B", g.B, g.K, g.N, g.LDB, g.TransB)
+	if g.Packed.set == nil {
+		operand("B", g.B, g.K, g.N, g.LDB, g.TransB)
+	} else if s := g.Packed.set; g.Packed.bf16 != g.BF16 || g.M > 0 && g.N > 0 && len(g.Packed.words) < (ceilDiv(g.N, s.columns)-1)*s.columns*g.Packed.depth+ceilDiv(g.K, s.perWord)*s.columns {
+		panic(fmt.Sprintf("kern: gemm: packed B does not hold %d×%d, or is of another precision", g.K, g.N))
+	}
 	operand("C", g.C, g.M, g.N, g.LDC, false)
 }
 

@@ -12,6 +12,8 @@ type gemmJob struct {
 	k0, k1      int
 	panelsA     []float32 // if the pass is not over all of K: all rows of A
 	panelsB     []float32
+	firstB      [2]int // word of K and column that panelsB starts with
+	depthB      int    // words of K in panelsB
 
 	scratch  *Workspace // owner of the panels
 	packTask func(task, worker int)
@@ -43,8 +45,12 @@ func (j *gemmJob) nextPass() bool {
 		return false
 	}
 	j.k1 = min(j.k0+j.plan.depth, j.words)
-	if j.plan.packB {
-		j.panelsB = grow(&j.scratch.panelsB, j.panels()*j.tiles.columns*(j.k1-j.k0))
+	switch {
+	case j.Packed.set != nil:
+		j.panelsB, j.firstB, j.depthB = j.Packed.words, [2]int{}, j.Packed.depth
+	case j.plan.packB:
+		j.firstB, j.depthB = [2]int{j.k0, j.column}, j.k1-j.k0
+		j.panelsB = grow(&j.scratch.panelsB, j.panels()*j.tiles.columns*j.depthB)
 	}
 	if j.plan.shareA {
 		j.panelsA = grow(&j.scratch.panelsA, roundUp(j.M, j.tiles.rows)*(j.k1-j.k0))
@@ -93,9 +99,9 @@ func (j *gemmJob) slab(ws *Workspace, row0, row1, col0, col1, k0, k1 int) {
 	for col := col0; col < col1; col += j.tiles.columns {
 		t.a = a
 		t.c = &j.C[row0*j.LDC+col]
-		if j.plan.packB {
+		if j.panelsB != nil {
 			t.rowB = 4 * j.tiles.columns
-			t.b = &j.panelsB[(col-j.column)*(j.k1-j.k0)+(k0-j.k0)*j.tiles.columns]
+			t.b = &j.panelsB[(col-j.firstB[1])*j.depthB+(k0-j.firstB[0])*j.tiles.columns]
 		} else {
 			t.rowB = 4 * j.LDB
 			t.b = &j.B[k0*j.LDB+col]

@@ -31,12 +31,12 @@ func makePlan(s *tileSet, g *Gemm, words, threads int) plan {
 	p := plan{
 		kc:    balanced(words, stepK, 1),
 		packA: s.alwaysPack || g.TransA && g.N >= packColumns,
-		packB: g.K > 0 && (s.alwaysPack || g.TransB || g.M >= packRows),
+		packB: g.K > 0 && g.Packed.set == nil && (s.alwaysPack || g.TransB || g.M >= packRows),
 	}
 	p.depth = words
 	if words >= deepFactor*max(g.M, 1) && words > p.kc {
 		// Much is packed and little computed with it: one step of K at a time stays in the cache until it is used.
-		p.depth, p.packA, p.packB, p.shareA = p.kc, true, true, true
+		p.depth, p.packA, p.packB, p.shareA = p.kc, true, g.Packed.set == nil, true
 	}
 	p.mc = balanced(g.M, blockRows, s.rows)
 	p.nc = balanced(g.N, blockColumns, s.columns)

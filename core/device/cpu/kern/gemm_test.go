@@ -251,6 +251,40 @@ func TestGemmBitsAreThoseOfTheValues(t *testing.T) {
 	})
 }
 
+// A packed B gives the bits of a plain one, also from the middle of a larger matrix.
+func TestGemmOfPanels(t *testing.T) {
+	forEachForm(t, func(t *testing.T, table *Table, bf16 bool) {
+		var ws Workspace
+		r := rand.New(rand.NewPCG(9, 10))
+		for i := range 60 {
+			m, n, k := 1+r.IntN(100), 1+r.IntN(100), 1+r.IntN(300)
+			row, col := PanelAlign*r.IntN(3), PanelAlign*r.IntN(3)
+			whole := randomProduct(r, m, n+col, k+row, i&1 != 0, i&2 != 0, false, 3)
+			part := randomProduct(r, m, n, k, whole.TransA, whole.TransB, i&4 != 0, 3)
+			start := row*whole.LDB + col
+			if whole.TransB {
+				start = col*whole.LDB + row
+			}
+			part.B, part.LDB, part.BF16 = whole.B[start:], whole.LDB, bf16
+			table.GemmSerial(&ws, part.Gemm)
+			want := append([]float32(nil), part.C...)
+			if err := part.wrong(); err != nil {
+				t.Fatal(err)
+			}
+			copy(part.C, part.before)
+			panels := table.Pack(make([]float32, table.PanelsLen(k+row, n+col, bf16)), whole.B, whole.LDB, k+row, n+col, whole.TransB, bf16)
+			g := part.Gemm
+			g.B, g.Packed = nil, panels.From(row, col)
+			table.GemmSerial(&ws, g)
+			for j := range want {
+				if part.C[j] != want[j] {
+					t.Fatalf("%d×%d×%d from %d, %d: C[%d] = %g, plain %g", m, n, k, row, col, j, part.C[j], want[j])
+				}
+			}
+		}
+	})
+}
+
 // lay copies a dense rows×cols matrix to strided, perhaps transposed storage.
 func lay(dst []float32, stride int, src []float32, rows, cols int, swapped bool) {
 	for i := range rows {

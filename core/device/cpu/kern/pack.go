@@ -54,13 +54,12 @@ func (j *gemmJob) packB(task int) {
 	k, steps := j.steps(j.k0, j.k1)
 	if j.TransB {
 		col := j.column + task*width
-		dst := j.panelsB[task*width*words:][:width*words]
-		j.tiles.transpose(dst, width, j.B[col*j.LDB+k:], j.LDB, min(width, j.end-col), steps)
+		j.tiles.packB(j.panelsB[task*width*words:], words, j.B[col*j.LDB+k:], j.LDB, min(width, j.end-col), steps, true)
 		return
 	}
 	done := task * packRowsOfB
 	dst := j.panelsB[done/j.tiles.perWord*width:]
-	j.tiles.dealB(dst, words, j.B[(k+done)*j.LDB+j.column:], j.LDB, j.end-j.column, min(packRowsOfB, steps-done))
+	j.tiles.packB(dst, words, j.B[(k+done)*j.LDB+j.column:], j.LDB, j.end-j.column, min(packRowsOfB, steps-done), false)
 }
 
 // packA packs rows [row0, row1) and words [k0, k1) of A.
