@@ -1,10 +1,10 @@
 package kern
 
-// Cache blocking. A block of C (blockRows×blockColumns) stays in the second-level cache while the sum runs over K in steps of at most
-// stepK: one panel of B of that height stays in the first-level cache while the rows of A stream past it. B is packed for all threads
-// together, in chunks of columns that the last-level cache can hold.
+// Cache blocking. A block of C (blockRows×blockColumns) stays in the second-level cache while the sum runs over K in steps of at most stepK words:
+// the rows of A for a tile stay in the first-level cache while a panel of B of that height streams past them. B is packed for all threads together,
+// in chunks of columns that the last-level cache can hold.
 const (
-	stepK        = 256
+	stepK        = 512
 	blockRows    = 144
 	blockColumns = 512
 	chunkWords   = 1 << 20
