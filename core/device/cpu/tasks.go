@@ -28,6 +28,7 @@ type call struct {
 	depthwise         device.DepthwiseGrad
 	taps              device.TapsGrad
 	mix               device.Mix
+	waves             [4]dense // of the transform along positions and along channels
 	loss              crossEntropy
 	attention         attention
 	attentionGrad     attentionGrad

@@ -73,6 +73,12 @@ func genericMulAdd(dst, a, b []float32) {
 	}
 }
 
+func genericReverse(dst, src []float32) {
+	for i := range dst {
+		dst[i] = src[len(dst)-1-i]
+	}
+}
+
 func genericScale(dst, src []float32, by float32) {
 	src = src[:len(dst)]
 	for i, x := range src {

@@ -50,6 +50,7 @@ func TestVectorKernelsStayInsideTheirSlices(t *testing.T) {
 			for _, f := range []func(dst, a, b []float32){table.Add, table.Mul, table.MulAdd, table.GELUGrad, table.TanhGrad} {
 				f(dst, a, b)
 			}
+			table.Reverse(dst, a)
 			table.Scale(dst, a, 2)
 			table.Axpy(dst, a, 2)
 			table.Dropout(dst, a, 1, 2, 1<<30, 2)

@@ -55,6 +55,26 @@ func TestMaps(t *testing.T) {
 	})
 }
 
+func TestReverse(t *testing.T) {
+	forEachLevel(t, func(t *testing.T, table *Table) {
+		r := rand.New(rand.NewPCG(11, 12))
+		for _, n := range lengths {
+			src := randomFloats(r, n)
+			got := make([]float32, n+1)
+			got[n] = 42
+			table.Reverse(got[:n], src)
+			for i, want := range src {
+				if got[n-1-i] != want {
+					t.Fatalf("%d elements: element %d is %g, want %g", n, n-1-i, got[n-1-i], want)
+				}
+			}
+			if got[n] != 42 {
+				t.Fatalf("%d elements: wrote behind the end", n)
+			}
+		}
+	})
+}
+
 func TestReductions(t *testing.T) {
 	forEachLevel(t, func(t *testing.T, table *Table) {
 		r := rand.New(rand.NewPCG(9, 10))

@@ -23,6 +23,7 @@ type Table struct {
 	MulAdd   func(dst, a, b []float32)            // dst + a·b
 	Scale    func(dst, src []float32, by float32) // by·x
 	Axpy     func(dst, x []float32, by float32)   // dst + by·x
+	Reverse  func(dst, src []float32)             // src from its last element to its first; dst is another slice
 	// Dropout is dst[i] = keep ? src[i]·scale : 0, where i is kept if the hash of (seed, base+i) is at least threshold. It is the rule
 	// of device.Dropout; the index wraps at 2^32.
 	Dropout func(dst, src []float32, seed uint64, base, threshold uint32, scale float32)

@@ -10,7 +10,7 @@ import (
 
 // vectorSet is the assembly functions of one level.
 type vectorSet struct {
-	exp, erf, tanh, gelu                 func(dst, src *float32, n int)
+	exp, erf, tanh, gelu, reverse        func(dst, src *float32, n int)
 	add, mul, mulAdd, geluGrad, tanhGrad func(dst, a, b *float32, n int)
 	scale, axpy                          func(dst, src *float32, n int, by float32)
 	dropout                              func(dst, src *float32, n int, low, high, base, threshold uint32, by float32)
@@ -30,7 +30,7 @@ type vectorSet struct {
 
 func avx512Vectors() *vectorSet {
 	return &vectorSet{
-		exp: expAVX512, erf: erfAVX512, tanh: tanhAVX512, gelu: geluAVX512,
+		exp: expAVX512, erf: erfAVX512, tanh: tanhAVX512, gelu: geluAVX512, reverse: reverseAVX512,
 		add: addAVX512, mul: mulAVX512, mulAdd: mulAddAVX512, geluGrad: geluGradAVX512, tanhGrad: tanhGradAVX512,
 		scale: scaleAVX512, axpy: axpyAVX512, dropout: dropoutAVX512,
 		sum: sumAVX512, largest: largestAVX512, dot: dotAVX512, sumSquares: sumSquaresAVX512,
@@ -43,7 +43,7 @@ func avx512Vectors() *vectorSet {
 
 func avx2Vectors() *vectorSet {
 	return &vectorSet{
-		exp: expAVX2, erf: erfAVX2, tanh: tanhAVX2, gelu: geluAVX2,
+		exp: expAVX2, erf: erfAVX2, tanh: tanhAVX2, gelu: geluAVX2, reverse: reverseAVX2,
 		add: addAVX2, mul: mulAVX2, mulAdd: mulAddAVX2, geluGrad: geluGradAVX2, tanhGrad: tanhGradAVX2,
 		scale: scaleAVX2, axpy: axpyAVX2, dropout: dropoutAVX2,
 		sum: sumAVX2, largest: largestAVX2, dot: dotAVX2, sumSquares: sumSquaresAVX2,
@@ -74,7 +74,7 @@ func vectorTable(l Level, tiles *tileSet, v *vectorSet) *Table {
 		Level: l, tiles: tiles,
 		Exp: unary(v.exp), Erf: unary(v.erf), Tanh: unary(v.tanh), GELU: unary(v.gelu),
 		GELUGrad: binary(v.geluGrad), TanhGrad: binary(v.tanhGrad), Add: binary(v.add), Mul: binary(v.mul), MulAdd: binary(v.mulAdd),
-		Scale: scaled(v.scale), Axpy: scaled(v.axpy), Dropout: v.dropoutSlices,
+		Reverse: unary(v.reverse), Scale: scaled(v.scale), Axpy: scaled(v.axpy), Dropout: v.dropoutSlices,
 		Sum: v.sumSlice, Dot: v.dotSlices, Max: v.maxSlice, SumSquares: v.sumSquaresSlice,
 		FirstNonFinite: v.firstNonFiniteSlice,
 		ExpSum:         v.expSumSlices, Softmax: v.softmaxSlices, SoftmaxGrad: v.softmaxGradSlices,

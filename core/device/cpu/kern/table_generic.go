@@ -5,7 +5,7 @@ func genericTable() *Table {
 	return &Table{
 		Level: Generic, tiles: genericTiles(),
 		Exp: genericExp, Erf: genericErf, Tanh: genericTanh, GELU: genericGELU, GELUGrad: genericGELUGrad, TanhGrad: genericTanhGrad,
-		Add: genericAdd, Mul: genericMul, MulAdd: genericMulAdd, Scale: genericScale, Axpy: genericAxpy, Dropout: genericDropout,
+		Add: genericAdd, Mul: genericMul, MulAdd: genericMulAdd, Reverse: genericReverse, Scale: genericScale, Axpy: genericAxpy, Dropout: genericDropout,
 		Sum: genericSum, Dot: genericDot, Max: genericMax, SumSquares: genericSumSquares,
 		FirstNonFinite: genericFirstNonFinite,
 		ExpSum:         genericExpSum, Softmax: genericSoftmax, SoftmaxGrad: genericSoftmaxGrad,

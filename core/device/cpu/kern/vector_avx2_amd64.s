@@ -842,6 +842,48 @@ done:
 	VZEROUPPER
 	RET
 
+// func reverseAVX2(dst *float32, src *float32, n int)
+TEXT ·reverseAVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	MOVQ $7, R13
+	MOVQ R13, X2
+	VPBROADCASTD X2, Y2
+	VMOVDQU ·laneNumbers(SB), Y3
+	VPSUBD Y3, Y2, Y2
+	XORQ AX, AX
+	SUBQ $8, CX
+	JLT tail
+	PCALIGN $32
+loop:
+	VMOVUPS (SI)(CX*4), Y0
+	VPERMPS Y0, Y2, Y0
+	VMOVUPS Y0, (DI)(AX*4)
+	ADDQ $8, AX
+	SUBQ $8, CX
+	JGE loop
+tail:
+	ADDQ $8, CX
+	JEQ done
+	MOVQ CX, R13
+	SHLQ $2, R13
+	LEAQ ·laneMask+32(SB), R12
+	SUBQ R13, R12
+	VMOVUPS (R12), Y15
+	LEAQ -1(CX), R12
+	MOVQ R12, R13
+	MOVQ R13, X2
+	VPBROADCASTD X2, Y2
+	VMOVDQU ·laneNumbers(SB), Y3
+	VPSUBD Y3, Y2, Y2
+	VMASKMOVPS (SI), Y15, Y0
+	VPERMPS Y0, Y2, Y0
+	VMASKMOVPS Y0, Y15, (DI)(AX*4)
+done:
+	VZEROUPPER
+	RET
+
 // func softmaxGradAVX2(ds *float32, p *float32, dp *float32, n int, mean float32, scale float32)
 TEXT ·softmaxGradAVX2(SB), NOSPLIT, $0-40
 	MOVQ ds+0(FP), DI

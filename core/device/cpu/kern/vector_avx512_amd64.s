@@ -764,6 +764,47 @@ done:
 	VZEROUPPER
 	RET
 
+// func reverseAVX512(dst *float32, src *float32, n int)
+TEXT ·reverseAVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	MOVQ $15, R13
+	MOVQ R13, X2
+	VPBROADCASTD X2, Z2
+	VMOVDQU32 ·laneNumbers(SB), Z3
+	VPSUBD Z3, Z2, Z2
+	XORQ AX, AX
+	SUBQ $16, CX
+	JLT tail
+	PCALIGN $32
+loop:
+	VMOVUPS (SI)(CX*4), Z0
+	VPERMPS Z0, Z2, Z0
+	VMOVUPS Z0, (DI)(AX*4)
+	ADDQ $16, AX
+	SUBQ $16, CX
+	JGE loop
+tail:
+	ADDQ $16, CX
+	JEQ done
+	MOVL $1, R12
+	SHLL CX, R12
+	DECL R12
+	KMOVW R12, K1
+	LEAQ -1(CX), R12
+	MOVQ R12, R13
+	MOVQ R13, X2
+	VPBROADCASTD X2, Z2
+	VMOVDQU32 ·laneNumbers(SB), Z3
+	VPSUBD Z3, Z2, Z2
+	VMOVUPS.Z (SI), K1, Z0
+	VPERMPS Z0, Z2, Z0
+	VMOVUPS Z0, K1, (DI)(AX*4)
+done:
+	VZEROUPPER
+	RET
+
 // func softmaxGradAVX512(ds *float32, p *float32, dp *float32, n int, mean float32, scale float32)
 TEXT ·softmaxGradAVX512(SB), NOSPLIT, $0-40
 	MOVQ ds+0(FP), DI

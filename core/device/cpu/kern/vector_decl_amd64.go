@@ -62,6 +62,11 @@ func scaleAVX512(dst *float32, src *float32, n int, by float32)
 //go:noescape
 func axpyAVX512(dst *float32, src *float32, n int, by float32)
 
+// reverseAVX512 is src from its last element to its first.
+//
+//go:noescape
+func reverseAVX512(dst *float32, src *float32, n int)
+
 // softmaxGradAVX512 is scale·p·(dp - mean).
 //
 //go:noescape
@@ -201,6 +206,11 @@ func scaleAVX2(dst *float32, src *float32, n int, by float32)
 //
 //go:noescape
 func axpyAVX2(dst *float32, src *float32, n int, by float32)
+
+// reverseAVX2 is src from its last element to its first.
+//
+//go:noescape
+func reverseAVX2(dst *float32, src *float32, n int)
 
 // softmaxGradAVX2 is scale·p·(dp - mean).
 //

@@ -2,6 +2,8 @@
 
 package main
 
+import "fmt"
+
 // Arithmetic without elementary functions: maps, the rows of LayerNorm, and the optimiser.
 
 var (
@@ -61,6 +63,22 @@ func (v *vec) maps() {
 		})
 		v.ret()
 	})
+	v.function("reverse", "is src from its last element to its first.", unary, nil, func() {
+		v.descending(fmt.Sprintf("$%d", v.width-1), 2)
+		v.loop(nil, func() {
+			// In the loop CX counts what is left behind this vector, in the tail what is left with it.
+			if v.tail {
+				v.op("LEAQ", "-1(CX)", "R12")
+				v.descending("R12", 2)
+				v.loadTail("(SI)", 0)
+			} else {
+				v.op("VMOVUPS", "(SI)(CX*4)", 0)
+			}
+			v.op("VPERMPS", 0, 2, 0)
+			v.store(0, "DI")
+		})
+		v.ret()
+	})
 	v.function("softmaxGrad", "is scale·p·(dp - mean).",
 		params([]arg{{"ds", "*float32"}, {"p", "*float32"}, {"dp", "*float32"}, {"n", "int"}}, "mean", "scale"), nil, func() {
 			v.broadcast("mean", 13)
@@ -75,6 +93,15 @@ func (v *vec) maps() {
 			})
 			v.ret()
 		})
+}
+
+// descending sets the lanes of a register to first, first-1, and so on.
+func (v *vec) descending(first string, reg int) {
+	v.op("MOVQ", first, "R13")
+	v.op("MOVQ", "R13", fmt.Sprintf("X%d", reg))
+	v.op("VPBROADCASTD", fmt.Sprintf("X%d", reg), reg)
+	v.op("VMOVDQU"+map[bool]string{true: "32"}[v.z()], "·laneNumbers(SB)", 3)
+	v.op("VPSUBD", 3, reg, reg)
 }
 
 func pointers(names ...string) []arg {

@@ -119,14 +119,20 @@ func (v *vec) load(pointer string, reg int) { v.loadFrom(pointer, 0, reg) }
 // loadFrom loads the vector that starts offset floats behind the current one.
 func (v *vec) loadFrom(pointer string, offset, reg int) {
 	address := fmt.Sprintf("%d(%s)(AX*4)", 4*offset, pointer)
-	switch {
-	case !v.tail:
+	if !v.tail {
 		v.op("VMOVUPS", address, reg)
-	case v.z():
-		v.op("VMOVUPS.Z", address, "K1", reg)
-	default:
-		v.op("VMASKMOVPS", address, 15, reg)
+		return
 	}
+	v.loadTail(address, reg)
+}
+
+// loadTail loads the lanes of the tail.
+func (v *vec) loadTail(address string, reg int) {
+	if v.z() {
+		v.op("VMOVUPS.Z", address, "K1", reg)
+		return
+	}
+	v.op("VMASKMOVPS", address, 15, reg)
 }
 
 func (v *vec) store(reg int, pointer string) {
