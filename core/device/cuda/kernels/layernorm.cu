@@ -1,0 +1,43 @@
+// Layer normalisation, one warp per row.
+
+struct NormArgs { View x, y; const float *gamma, *beta; float *mean, *rstd; Drop drop; float eps; int unused; };
+
+KERNEL(layernorm, NormArgs, 256) {
+  int lane = threadIdx.x % WARP, i = blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP, n = a.x.cols;
+  if (i >= a.x.rows) return;
+  const float* x = row_of(a.x, i);
+  float* y = row_of(a.y, i);
+  float sum = 0.f, squares = 0.f;
+  for (int j = lane; j < n; j += WARP) sum += x[j];
+  float mean = warp_sum(sum) / n;
+  for (int j = lane; j < n; j += WARP) squares += (x[j] - mean) * (x[j] - mean);
+  float rstd = 1.f / sqrtf(warp_sum(squares) / n + a.eps);
+  if (lane == 0) {
+    a.mean[i] = mean;
+    a.rstd[i] = rstd;
+  }
+  for (int j = lane; j < n; j += WARP)
+    y[j] = dropped(a.drop, (uint32_t)i * (uint32_t)n + j, a.gamma[j] * (x[j] - mean) * rstd + a.beta[j]);
+}
+
+// NormGradArgs: with xhat = (x-mean)·rstd and u = dy·gamma: dx = rstd·(u - sum(u)/n - xhat·sum(u·xhat)/n).
+struct NormGradArgs { View x, dy, dx; const float *gamma, *mean, *rstd; Drop drop; };
+
+KERNEL(layernorm_grad, NormGradArgs, 256) {
+  int lane = threadIdx.x % WARP, i = blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP, n = a.x.cols;
+  if (i >= a.x.rows) return;
+  const float *x = row_of(a.x, i), *dy = row_of(a.dy, i);
+  float* dx = row_of(a.dx, i);
+  float mean = a.mean[i], rstd = a.rstd[i], sum = 0.f, along = 0.f;
+  for (int j = lane; j < n; j += WARP) {
+    float u = dropped(a.drop, (uint32_t)i * (uint32_t)n + j, dy[j]) * a.gamma[j];
+    sum += u;
+    along += u * (x[j] - mean) * rstd;
+  }
+  sum = warp_sum(sum) / n;
+  along = warp_sum(along) / n;
+  for (int j = lane; j < n; j += WARP) {
+    float u = dropped(a.drop, (uint32_t)i * (uint32_t)n + j, dy[j]) * a.gamma[j];
+    dx[j] = rstd * (u - sum - (x[j] - mean) * rstd * along);
+  }
+}
