@@ -313,3 +313,10 @@ type AdamW struct {
 	GradScale        float32
 	Step             int // from 1
 }
+
+// Replayer is a Device that repeats a sequence of kernels at less cost than queueing them one by one.
+type Replayer interface {
+	// Replay queues what run queues: kernels only, no copies from or to the host and nothing that waits. Under the same key run is to queue the same
+	// kernels on the same memory; what differs otherwise, such as the seeds of dropout, is brought up to date.
+	Replay(key any, run func() error) error
+}
