@@ -21,3 +21,9 @@ func TestContractOnTheProcessor(t *testing.T) {
 		t.Run(string(p), func(t *testing.T) { devicetest.Run(t, p, on(p, false)) })
 	}
 }
+
+func TestSameBitsForAnyOrderOfThreads(t *testing.T) {
+	for _, p := range []device.Precision{device.PrecisionF32, device.PrecisionBF16} {
+		t.Run(string(p), func(t *testing.T) { devicetest.SameBits(t, on(p, false), on(p, true)) })
+	}
+}

@@ -71,10 +71,10 @@ func (d *Device) Name() string { return fmt.Sprintf("cuda:%d", d.index) }
 // Describe names the GPU, its driver and the precision of products.
 func (d *Device) Describe() string {
 	i := d.drv.info()
-	return fmt.Sprintf("%s (%s, sm_%d%d, driver for CUDA %s)", i.name, d.Name(), i.major, i.minor, version(i.driverVersion))
+	return fmt.Sprintf("%s (%s, sm_%d%d, driver for CUDA %s)", i.name, d.Name(), i.major, i.minor, cudaVersion(i.driverVersion))
 }
 
-func version(v int) string { return fmt.Sprintf("%d.%d", v/1000, v%1000/10) }
+func cudaVersion(v int) string { return fmt.Sprintf("%d.%d", v/1000, v%1000/10) }
 
 // Precision is what products are computed in: F32 or BF16.
 func (d *Device) Precision() device.Precision { return d.precision }

@@ -2,7 +2,6 @@ package cuda
 
 import (
 	"bytes"
-	"fmt"
 	"unsafe"
 
 	"flexi/core/device"
@@ -26,6 +25,9 @@ func (d *Device) Replay(key any, run func() error) error {
 		d.rec.graphs[key] = r
 		return d.within(r, watching, run)
 	}
+	if r.hopeless {
+		return d.within(r, watching, run)
+	}
 	if r.graph == nil {
 		return d.capture(r, run)
 	}
@@ -45,9 +47,10 @@ func (d *Device) Replay(key any, run func() error) error {
 func (d *Device) capture(r *recorded, run func() error) error {
 	r.launches, r.products, r.memory = nil, nil, nil
 	g, err := d.drv.record(func() error { return d.within(r, capturing, run) })
-	if err != nil {
-		d.fail(fmt.Errorf("record a graph: %w", err))
-		return nil
+	if err != nil || !d.ready() {
+		// What cannot be recorded is queued kernel by kernel; if something is broken, that says so.
+		r.hopeless, d.err = true, nil
+		return d.within(r, watching, run)
 	}
 	r.graph = g
 	d.fail(g.run())
@@ -114,6 +117,7 @@ type recorded struct {
 
 	at, atProduct, atMemory int
 	differs                 bool
+	hopeless                bool // it could not be recorded
 }
 
 // seen is a launch with a copy of its arguments.
