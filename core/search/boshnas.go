@@ -7,7 +7,8 @@ import (
 	"slices"
 )
 
-// boshnas is Bayesian optimisation with second-order gradients and a heteroscedastic surrogate (arXiv 2205.11656, section 3.4).
+// boshnas is Bayesian optimisation with second-order gradients and a heteroscedastic surrogate of neural networks (arXiv 2205.11656,
+// section 3.4): the paper's preset, and boshnas-net. The default, boshnasGP, has a Gaussian process in their place.
 //
 // Pending architectures are never proposed again and the surrogates do not see them; restarts and sampling draw anew for every proposal,
 // so several proposals on the same results differ.
@@ -46,7 +47,7 @@ type boshnasSettings struct {
 	transferOnly bool
 }
 
-// standardBoshnas is the default: the same method with exact curvature, scores scaled to their span, minibatches, and a student that also
+// standardBoshnas is boshnas-net: the paper's networks with exact curvature, scores scaled to their span, minibatches, and a student that also
 // learns the uncertainty of architectures that nobody trained.
 func standardBoshnas() boshnasSettings {
 	plan := func(rate float64) schedule {
@@ -158,10 +159,12 @@ func (p *boshnas) unexplored(h *history, number int) int {
 }
 
 // idleSteps counts the finished optimisation steps since the best score last rose. Sampling steps and failures leave it alone (B12).
-func (p *boshnas) idleSteps(h *history) int {
+func (p *boshnas) idleSteps(h *history) int { return idleSteps(p.steps, h) }
+
+func idleSteps(steps []int, h *history) int {
 	best, idle := math.Inf(-1), 0
 	for _, r := range h.scored {
-		_, optimised := slices.BinarySearch(p.steps, r.index)
+		_, optimised := slices.BinarySearch(steps, r.index)
 		switch {
 		case r.score > best:
 			best, idle = r.score, 0

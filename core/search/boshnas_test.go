@@ -49,7 +49,7 @@ func TestIdleStepsCountsOptimisationOnly(t *testing.T) {
 // TestBoshnasConverges: with nothing to find it stops after 2*patience optimisation steps, and waits first for what is still in training.
 func TestBoshnasConverges(t *testing.T) {
 	lib := syntheticLibrary(60, 4)
-	b := quickBoshnas(t, "boshnas", lib, PolicyOptions{Initial: 4, Patience: 2})
+	b := quickBoshnas(t, "boshnas-net", lib, PolicyOptions{Initial: 4, Patience: 2})
 	var outcomes []Outcome
 	optimised := 0
 	for {
@@ -89,7 +89,7 @@ func mustHistory(t *testing.T, size int, outcomes []Outcome) *history {
 // TestBoshnasInitialSet: failures are replaced; the paper's preset waits for the whole set, the default goes on exploring until half is in.
 func TestBoshnasInitialSet(t *testing.T) {
 	lib := syntheticLibrary(50, 4)
-	standard := quickBoshnas(t, "boshnas", lib, PolicyOptions{Initial: 6})
+	standard := quickBoshnas(t, "boshnas-net", lib, PolicyOptions{Initial: 6})
 	paper := quickBoshnas(t, "boshnas-paper", lib, PolicyOptions{Initial: 6})
 	for _, b := range []*boshnas{standard, paper} {
 		var outcomes []Outcome
@@ -120,7 +120,7 @@ func TestBoshnasInitialSet(t *testing.T) {
 // TestBoshnasRefitsBeforePicking is B10: a pick rests on all results that are in, and on a fit of these only once.
 func TestBoshnasRefitsBeforePicking(t *testing.T) {
 	lib := syntheticLibrary(50, 4)
-	b := quickBoshnas(t, "boshnas", lib, PolicyOptions{Initial: 3, Patience: -1})
+	b := quickBoshnas(t, "boshnas-net", lib, PolicyOptions{Initial: 3, Patience: -1})
 	outcomes := outcomesOf(lib, 1, 2, 3, 4)
 	next := func() Pick {
 		pick, err := b.Next(context.Background(), outcomes)
@@ -164,7 +164,7 @@ func (c *lateContext) Err() error {
 
 func TestBoshnasInterruptedFitLeavesNoTrace(t *testing.T) {
 	lib := syntheticLibrary(50, 4)
-	b := quickBoshnas(t, "boshnas", lib, PolicyOptions{Initial: 3})
+	b := quickBoshnas(t, "boshnas-net", lib, PolicyOptions{Initial: 3})
 	if _, err := b.Next(context.Background(), outcomesOf(lib, 1, 2, 3)); err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestChoose(t *testing.T) {
 		}
 		return 0
 	}}
-	for name, transferFirst := range map[string]bool{"boshnas": false, "boshnas-paper": true} {
+	for name, transferFirst := range map[string]bool{"boshnas-net": false, "boshnas-paper": true} {
 		b := quickBoshnas(t, name, lib, o)
 		h := mustHistory(t, lib.Len(), outcomesOf(lib, 1, 2, 3))
 		a := acquisition{s: b.s, explore: 0.5}
@@ -217,7 +217,7 @@ func TestChoose(t *testing.T) {
 
 func TestBoshnasStepsInProportion(t *testing.T) {
 	lib := syntheticLibrary(400, 3)
-	b := quickBoshnas(t, "boshnas", lib, PolicyOptions{Initial: 3, Patience: -1})
+	b := quickBoshnas(t, "boshnas-net", lib, PolicyOptions{Initial: 3, Patience: -1})
 	b.b.query.steps, b.b.query.restarts = 1, 1
 	outcomes := outcomesOf(lib, 1, 2, 3)
 	why := map[string]int{}
@@ -269,15 +269,15 @@ func TestSpreadDesign(t *testing.T) {
 
 func TestBoshnasRefusesForeignState(t *testing.T) {
 	lib := syntheticLibrary(20, 4)
-	b := quickBoshnas(t, "boshnas", lib, PolicyOptions{})
+	b := quickBoshnas(t, "boshnas-net", lib, PolicyOptions{})
 	state, err := b.State()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for what, other := range map[string]*boshnas{
 		"policy":    quickBoshnas(t, "boshnas-paper", lib, PolicyOptions{}),
-		"library":   quickBoshnas(t, "boshnas", syntheticLibrary(21, 4), PolicyOptions{}),
-		"dimension": quickBoshnas(t, "boshnas", syntheticLibrary(20, 5), PolicyOptions{}),
+		"library":   quickBoshnas(t, "boshnas-net", syntheticLibrary(21, 4), PolicyOptions{}),
+		"dimension": quickBoshnas(t, "boshnas-net", syntheticLibrary(20, 5), PolicyOptions{}),
 	} {
 		if err := other.Restore(state); err == nil || !strings.Contains(err.Error(), "restore") {
 			t.Errorf("state of another %s: %v", what, err)
@@ -291,7 +291,7 @@ func TestBoshnasRefusesForeignState(t *testing.T) {
 // BenchmarkNext is a whole proposal, with a refit, on the paper's level 1: 9,312 architectures and 200 results.
 func BenchmarkNext(b *testing.B) {
 	lib := syntheticLibrary(9312, 16)
-	for _, name := range []string{"boshnas", "boshnas-paper"} {
+	for _, name := range []string{"boshnas-net", "boshnas-paper"} {
 		b.Run(name, func(b *testing.B) {
 			p, err := NewPolicy(name, lib, PolicyOptions{Patience: -1})
 			if err != nil {

@@ -5,18 +5,11 @@ import (
 	"slices"
 
 	"flexi/core/model"
+	"flexi/core/search/gauss"
 )
 
-// Feature is one discrete choice of an architecture, such as the number of heads of its second layer.
-type Feature struct {
-	Name string
-	// Values is how many there are to choose from; codes are 0 to Values-1, ascending if the feature is ordinal, and Values where an architecture lacks the
-	// choice.
-	Values  int
-	Ordinal bool
-	// Group numbers the lists of values: features of one group are the same choice at several places.
-	Group int
-}
+// Feature is one discrete choice of an architecture.
+type Feature = gauss.Feature
 
 // Features lists the choices that tell the space's architectures apart: the number of layers, then per layer of the deepest architecture its operation,
 // heads, hidden size, feed-forward depth and the width of each feed-forward layer.

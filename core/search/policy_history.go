@@ -1,9 +1,11 @@
 package search
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 )
 
 // history is what the outcomes say, checked and sorted out.
@@ -12,6 +14,7 @@ type history struct {
 	unseen   int      // number of positions never proposed
 	scored   []result // in the order of proposal
 	pending  int
+	running  []bool // by library position: pending
 }
 
 // result is a finished trial.
@@ -22,7 +25,7 @@ type result struct {
 
 // readHistory refuses positions outside the library and scores that are not finite.
 func readHistory(size int, outcomes []Outcome) (*history, error) {
-	h := &history{proposed: make([]bool, size), unseen: size}
+	h := &history{proposed: make([]bool, size), running: make([]bool, size), unseen: size}
 	for i, o := range outcomes {
 		if o.Index < 0 || o.Index >= size {
 			return nil, fmt.Errorf("outcome %d is about position %d of a library of %d; it belongs to another library", i, o.Index, size)
@@ -34,6 +37,7 @@ func readHistory(size int, outcomes []Outcome) (*history, error) {
 		switch {
 		case o.Pending:
 			h.pending++
+			h.running[o.Index] = true
 		case o.Score == nil: // failed
 		case math.IsNaN(*o.Score) || math.IsInf(*o.Score, 0):
 			return nil, fmt.Errorf("outcome %d (position %d) has score %v; mark the trial as failed instead", i, o.Index, *o.Score)
@@ -57,6 +61,24 @@ func (h *history) randomUnseen(rng *rand.Rand) int {
 		skip--
 	}
 	panic("unreachable: unseen counts the false entries of proposed")
+}
+
+// allUnseen lists the positions never proposed.
+func (h *history) allUnseen() []int {
+	out := make([]int, 0, h.unseen)
+	for i, seen := range h.proposed {
+		if !seen {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// bestScored are the n best results, best first, of equal ones the earlier.
+func (h *history) bestScored(n int) []result {
+	sorted := slices.Clone(h.scored)
+	slices.SortStableFunc(sorted, func(a, b result) int { return cmp.Compare(b.score, a.score) })
+	return sorted[:min(n, len(sorted))]
 }
 
 // bestUnseen is the unseen position with the largest value, -1 if all are proposed.

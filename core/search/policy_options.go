@@ -12,7 +12,7 @@ import (
 // PolicyOptions are the settings of a policy that the user or the run decides; zero values take the defaults.
 type PolicyOptions struct {
 	Seed uint64
-	// Initial is the number of architectures that are trained before a surrogate is first asked, or a parent chosen: 10 by default.
+	// Initial is the number of architectures that are trained before a surrogate is first asked, or a parent chosen: 10 by default, 6 for boshnas.
 	Initial int
 	// Patience is the number of optimisation steps without a better score after which BOSHNAS counts aleatoric uncertainty in; after as
 	// many again it has converged. 5 by default, negative never converges.
@@ -48,7 +48,8 @@ func setDefault[T int | float64](v *T, d T) {
 }
 
 var policies = map[string]func(*Library, PolicyOptions) Policy{
-	"boshnas":       func(l *Library, o PolicyOptions) Policy { return newBoshnas("boshnas", l, o, standardBoshnas()) },
+	"boshnas":       func(l *Library, o PolicyOptions) Policy { return newBoshnasGP(l, o, standardGP()) },
+	"boshnas-net":   func(l *Library, o PolicyOptions) Policy { return newBoshnas("boshnas-net", l, o, standardBoshnas()) },
 	"boshnas-paper": func(l *Library, o PolicyOptions) Policy { return newBoshnas("boshnas-paper", l, o, paperBoshnas()) },
 	"random":        func(l *Library, o PolicyOptions) Policy { return &randomSearch{lib: l, seed: o.Seed} },
 	"evolution":     func(l *Library, o PolicyOptions) Policy { return &evolution{lib: l, o: o} },
@@ -75,6 +76,9 @@ func NewPolicy(name string, lib *Library, o PolicyOptions) (Policy, error) {
 	}
 	if o.Initial < 0 || o.Population < 0 || o.Tournament < 0 {
 		return nil, fmt.Errorf("make policy %s: initial %d, population %d, tournament %d: none may be negative", name, o.Initial, o.Population, o.Tournament)
+	}
+	if name == "boshnas" {
+		setDefault(&o.Initial, gpInitial)
 	}
 	return build(lib, o.withDefaults()), nil
 }
