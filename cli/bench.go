@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"flexi/core/device"
-	"flexi/core/device/cpu"
+	"flexi/core/device/choose"
 	"flexi/core/model"
 	"flexi/core/model/train"
 	"flexi/core/search"
@@ -71,7 +71,11 @@ func (a *app) benchTrainCommand() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			r, err := b.run(cmd.Context(), arch, a.seed)
+			on, err := choose.Decide(a.device)
+			if err != nil {
+				return err
+			}
+			r, err := b.run(cmd.Context(), on, arch, a.seed)
 			if err != nil {
 				return err
 			}
@@ -89,8 +93,8 @@ func (a *app) benchTrainCommand() *cobra.Command {
 	return cmd
 }
 
-func (b benchTrain) run(ctx context.Context, arch model.Arch, seed uint64) (benchTrainResult, error) {
-	dev, err := cpu.New(b.threads, b.precision)
+func (b benchTrain) run(ctx context.Context, on choose.Choice, arch model.Arch, seed uint64) (benchTrainResult, error) {
+	dev, err := on.Open(b.threads, b.precision)
 	if err != nil {
 		return benchTrainResult{}, err
 	}

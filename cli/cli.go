@@ -15,6 +15,8 @@ import (
 
 	"charm.land/fang/v2"
 	"github.com/spf13/cobra"
+
+	"flexi/core/device/choose"
 )
 
 // Exit codes of the command contract.
@@ -106,7 +108,7 @@ func (a *app) root() *cobra.Command {
 	f := root.PersistentFlags()
 	f.StringVar(&a.workspace, "workspace", ".flexi", "folder that holds runs and weights")
 	f.StringVar(&a.data, "data", "", "data folder; without it, the built-in demo language")
-	f.StringVar(&a.device, "device", "auto", "auto or cpu")
+	f.StringVar(&a.device, "device", "auto", choose.Usage)
 	f.Uint64Var(&a.seed, "seed", 1, "seed of everything random in a new run")
 	f.BoolVar(&a.json, "json", false, "print JSON, one object per line")
 	root.AddCommand(

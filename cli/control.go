@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"flexi/core/device/choose"
 	"flexi/core/run"
 	"flexi/core/search"
 )
@@ -125,7 +126,11 @@ func (a *app) reconfigure(c *run.Command, preset, config string) error {
 	if a.data != "" {
 		cfg.Data.Dir = a.data
 	}
-	if cfg, err = cfg.Complete(); err != nil {
+	on, err := choose.Decide(a.device)
+	if err != nil {
+		return err
+	}
+	if cfg, err = cfg.Complete(on); err != nil {
 		return usageError{err}
 	}
 	if c.Config, err = json.Marshal(cfg); err != nil {

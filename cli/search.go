@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"flexi/core/device"
+	"flexi/core/device/choose"
 	"flexi/core/run"
 	"flexi/core/search"
 	"flexi/tui"
@@ -132,7 +133,11 @@ func (a *app) searchConfig(cmd *cobra.Command, f searchFlags) (search.Config, er
 	set("tasks", func() { cfg.Data.Tasks = f.tasks })
 	set("precision", func() { cfg.Precision = device.Precision(f.precision) })
 	set("skip-bad-rows", func() { cfg.Data.SkipBad = f.skipBad })
-	if cfg, err = cfg.Complete(); err != nil {
+	on, err := choose.Decide(a.device)
+	if err != nil {
+		return cfg, err
+	}
+	if cfg, err = cfg.Complete(on); err != nil {
 		return cfg, usageError{err}
 	}
 	return cfg, nil

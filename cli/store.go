@@ -12,6 +12,7 @@ import (
 
 	"flexi/core/device"
 	"flexi/core/device/cpu"
+	"flexi/core/device/cuda"
 	"flexi/db"
 )
 
@@ -74,8 +75,9 @@ func (a *app) doctorCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			checks := []check{
 				{"program", true, fmt.Sprintf("flexi %s, %s, %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)},
-				cpuCheck(), a.workspaceCheck(),
+				cpuCheck(),
 			}
+			checks = append(append(checks, gpuChecks()...), a.workspaceCheck())
 			bad := 0
 			for _, c := range checks {
 				if !c.OK {
@@ -101,7 +103,7 @@ func (a *app) printCheck(c check) error {
 	if !c.OK {
 		mark = "FAIL"
 	}
-	_, err := fmt.Fprintf(a.out, "%s  %-10s %s\n", mark, c.Name, c.Text)
+	_, err := fmt.Fprintf(a.out, "%s  %-11s %s\n", mark, c.Name, c.Text)
 	return err
 }
 
@@ -112,6 +114,19 @@ func cpuCheck() check {
 	}
 	defer d.Close()
 	return check{"cpu", true, d.Describe()}
+}
+
+// gpuChecks never fail a machine without a GPU: what is missing is said, and trainings run on the CPU.
+func gpuChecks() []check {
+	var out []check
+	for _, f := range cuda.Examine() {
+		text := f.Text
+		if !f.OK {
+			text = "not usable: " + text
+		}
+		out = append(out, check{f.Name, true, text})
+	}
+	return out
 }
 
 func (a *app) workspaceCheck() check {

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"flexi/core/device/choose"
 	"flexi/core/run"
 	"flexi/core/search"
 	"flexi/db"
@@ -56,11 +57,12 @@ func (a *app) own(ctx context.Context) (*workspace, error) {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
 	log := slog.New(slog.NewTextHandler(w.logFile, nil))
-	kind, err := search.NewKind(a.device)
+	on, err := choose.Decide(a.device)
 	if err != nil {
 		w.close(ctx)
 		return nil, err
 	}
+	kind := search.NewKind(on)
 	// The controller outlives ctx: an interrupt must still find it able to write checkpoints.
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	w.stop = cancel

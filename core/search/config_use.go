@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"flexi/core/device/cpu"
+	"flexi/core/device/choose"
 	"flexi/core/model/train"
 	"flexi/core/run"
 	"flexi/core/text"
@@ -38,8 +38,8 @@ func (c Config) Budget() int {
 func Objective() run.Objective { return run.Objective{Name: "GLUE", Maximize: true} }
 
 // Complete checks everything that can be checked without reading data, and writes out what the run must remember: the text of its design space, the
-// demo's tasks, and the dictionaries of given architectures.
-func (c Config) Complete() (Config, error) {
+// demo's tasks, the precision that the device computes in, and the dictionaries of given architectures.
+func (c Config) Complete(on choose.Choice) (Config, error) {
 	if err := c.Validate(); err != nil {
 		return c, err
 	}
@@ -47,7 +47,7 @@ func (c Config) Complete() (Config, error) {
 	if c.SpaceText, err = ReadSpace(c.Space); err != nil {
 		return c, err
 	}
-	if c.Precision, err = cpu.Resolve(c.Precision); err != nil {
+	if c.Precision, err = on.Resolve(c.Precision); err != nil {
 		return c, err
 	}
 	space, err := ParseSpace(c.Space, c.SpaceText)

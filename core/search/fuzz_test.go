@@ -1,6 +1,7 @@
 package search
 
 import (
+	"flexi/core/device/choose"
 	"os"
 	"path/filepath"
 	"testing"
@@ -47,7 +48,7 @@ func FuzzConfig(f *testing.F) {
 			return
 		}
 		if c.Space = "demo"; len(c.Architectures) == 0 { // others name files of the machine
-			_, _ = c.Complete()
+			_, _ = c.Complete(choose.Choice{})
 		}
 	})
 }

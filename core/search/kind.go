@@ -5,11 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"runtime"
 	"sync"
 
 	"flexi/core/device"
-	"flexi/core/device/cpu"
+	"flexi/core/device/choose"
 	"flexi/core/model"
 	"flexi/core/run"
 )
@@ -18,27 +17,15 @@ import (
 const KindName = "search"
 
 // Kind makes search jobs.
-type Kind struct {
-	describe string
-}
+type Kind struct{ on choose.Choice }
 
 var _ run.Kind = (*Kind)(nil)
 
-// NewKind prepares searches on a device: "auto" or "cpu".
-func NewKind(deviceName string) (*Kind, error) {
-	if deviceName != "auto" && deviceName != "cpu" {
-		return nil, fmt.Errorf("device %q: this build trains on the CPU (auto or cpu)", deviceName)
-	}
-	d, err := cpu.New(runtime.NumCPU(), device.PrecisionF32)
-	if err != nil {
-		return nil, fmt.Errorf("device: %w", err)
-	}
-	defer d.Close()
-	return &Kind{describe: d.Describe()}, nil
-}
+// NewKind prepares searches on a device.
+func NewKind(on choose.Choice) *Kind { return &Kind{on} }
 
 // Device says in one line what is trained on.
-func (k *Kind) Device() string { return k.describe }
+func (k *Kind) Device() string { return k.on.Describe }
 
 // Name is KindName.
 func (k *Kind) Name() string { return KindName }
@@ -49,12 +36,13 @@ func (k *Kind) Open(_ context.Context, r run.Run, trials []run.Trial, state []by
 	if err := json.Unmarshal(r.Config, &cfg); err != nil {
 		return nil, fmt.Errorf("read the configuration of %s: %w", r.ID, err)
 	}
-	j := &job{cfg: cfg, run: r, state: state, weights: map[int]string{}, archs: map[int]model.Arch{}}
+	j := &job{on: k.on, cfg: cfg, run: r, state: state, weights: map[int]string{}, archs: map[int]model.Arch{}}
 	return j, j.remember(trials)
 }
 
 // job is an open search.
 type job struct {
+	on    choose.Choice
 	cfg   Config
 	run   run.Run
 	state []byte // what State last returned in an earlier session
@@ -144,13 +132,13 @@ func (j *job) View() *run.Surrogate {
 	return j.proposer.surrogate()
 }
 
-// Train trains one candidate on its slot's share of the processor.
+// Train trains one candidate, on its slot's share of the processor where that is the device.
 func (j *job) Train(ctx context.Context, t run.Trial, w run.Worker) (run.Result, error) {
 	data, err := j.load(ctx, func(what string) { w.Progress(run.Progress{Phase: what}) })
 	if err != nil {
 		return run.Result{}, err
 	}
-	dev, err := cpu.New(w.Threads(), cmp.Or(j.cfg.Precision, device.PrecisionF32)) // runs of earlier versions name none
+	dev, err := j.on.Open(w.Threads(), cmp.Or(j.cfg.Precision, device.PrecisionF32)) // runs of earlier versions name none
 	if err != nil {
 		return run.Result{}, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"flexi/core/device/choose"
 	"flexi/core/run"
 )
 
@@ -76,7 +77,7 @@ func tiny(t *testing.T, change func(*Config)) run.Run {
 	if change != nil {
 		change(&c)
 	}
-	c, err = c.Complete()
+	c, err = c.Complete(choose.Choice{})
 	require.NoError(t, err)
 	text, err := json.Marshal(c)
 	require.NoError(t, err)
@@ -85,8 +86,9 @@ func tiny(t *testing.T, change func(*Config)) run.Run {
 
 func openJob(t *testing.T, r run.Run, trials []run.Trial, state []byte) run.Job {
 	t.Helper()
-	k, err := NewKind("auto")
+	on, err := choose.Decide("cpu")
 	require.NoError(t, err)
+	k := NewKind(on)
 	j, err := k.Open(context.Background(), r, trials, state)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, j.Close()) })
@@ -343,7 +345,7 @@ func TestConfigMistakes(t *testing.T) {
 	} {
 		c := Presets()["demo"]
 		change(&c)
-		_, err := c.Complete()
+		_, err := c.Complete(choose.Choice{})
 		require.ErrorContains(t, err, what)
 	}
 }

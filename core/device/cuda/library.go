@@ -34,10 +34,9 @@ const pathVariable = "FLEXI_CUDA_PATH"
 // Folders below which NVIDIA's pip packages and toolkits keep libraries.
 var below = []string{"", "lib", "lib64", "lib/x86_64-linux-gnu", "nvidia/*/lib", "lib/python3*/site-packages/nvidia/*/lib"}
 
-// folders lists where libraries are looked for besides the system's own paths, in order.
-func folders() []string {
+// roots lists what libraries are looked for below, besides what the user names and the system's own paths.
+func roots() []string {
 	var roots []string
-	roots = append(roots, filepath.SplitList(os.Getenv(pathVariable))...)
 	for _, v := range []string{"CUDA_HOME", "CUDA_PATH", "VIRTUAL_ENV", "CONDA_PREFIX"} {
 		if dir := os.Getenv(v); dir != "" {
 			roots = append(roots, dir)
@@ -53,6 +52,11 @@ func folders() []string {
 	}
 	roots = append(roots, "/usr/local/nvidia", "/usr/local/cuda", "/usr/local/cuda-*", "/usr/local", "/usr", "/usr/lib/wsl",
 		"/usr/local/lib/python3*/dist-packages", "/usr/lib/python3*/dist-packages", "/opt/*/.venv", "/opt/conda")
+	return roots
+}
+
+// within gives the folders with libraries below roots, which may be patterns.
+func within(roots []string) []string {
 	var out []string
 	for _, root := range roots {
 		for _, b := range below {
@@ -86,17 +90,20 @@ func openLibrary(names, functions []string) (*library, error) {
 		}
 		return l
 	}
-	dirs := folders()
-	for _, name := range names {
-		for _, dir := range dirs {
-			path := filepath.Join(dir, name)
-			if _, err := os.Stat(path); err == nil {
-				preload(dir)
-				if l := try(path); l != nil {
-					return l, nil
+	for _, dirs := range [][]string{within(filepath.SplitList(os.Getenv(pathVariable))), within(roots())} {
+		for _, name := range names {
+			for _, dir := range dirs {
+				path := filepath.Join(dir, name)
+				if _, err := os.Stat(path); err == nil {
+					preload(dir)
+					if l := try(path); l != nil {
+						return l, nil
+					}
 				}
 			}
 		}
+	}
+	for _, name := range names {
 		if l := try(name); l != nil {
 			return l, nil
 		}

@@ -1,7 +1,6 @@
 package cuda
 
 import (
-	"errors"
 	"fmt"
 	"unsafe"
 
@@ -13,9 +12,8 @@ type monitor struct{ lib *library }
 
 func openMonitor() (*monitor, error) {
 	lib, err := openLibrary(nvmlNames, []string{
-		"nvmlInit_v2", "nvmlSystemGetDriverVersion", "nvmlSystemGetProcessName", "nvmlDeviceGetHandleByPciBusId_v2", "nvmlDeviceGetHandleByIndex_v2",
-		"nvmlDeviceGetComputeRunningProcesses_v3", "nvmlDeviceGetUtilizationRates", "nvmlDeviceGetMemoryInfo", "nvmlDeviceGetTemperature",
-		"nvmlDeviceGetClockInfo",
+		"nvmlInit_v2", "nvmlSystemGetDriverVersion", "nvmlSystemGetProcessName", "nvmlDeviceGetHandleByPciBusId_v2",
+		"nvmlDeviceGetComputeRunningProcesses_v3",
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: NVML, which comes with the driver: %w", ErrMissingLibrary, err)
@@ -68,33 +66,4 @@ func (m *monitor) holders(bus string) []holder {
 		out = append(out, holder{pid: int(p.pid), name: text(name), bytes: int(p.bytes)})
 	}
 	return out
-}
-
-// Load is how busy a GPU is.
-type Load struct {
-	Percent    int // of time that a kernel ran
-	UsedBytes  uint64
-	TotalBytes uint64
-	Celsius    int
-	MHz        int
-}
-
-// load asks for GPU number index in NVML's order.
-func (m *monitor) load(index int) (Load, error) {
-	var device uintptr
-	if err := m.call("nvmlDeviceGetHandleByIndex_v2", uintptr(index), uintptr(unsafe.Pointer(&device))); err != nil {
-		return Load{}, err
-	}
-	var rates [2]uint32
-	var bytes [3]uint64 // total, free, used
-	var celsius, clock uint32
-	const gpuSensor, processorClock = 0, 1
-	err := errors.Join(m.call("nvmlDeviceGetUtilizationRates", device, uintptr(unsafe.Pointer(&rates))),
-		m.call("nvmlDeviceGetMemoryInfo", device, uintptr(unsafe.Pointer(&bytes))),
-		m.call("nvmlDeviceGetTemperature", device, gpuSensor, uintptr(unsafe.Pointer(&celsius))),
-		m.call("nvmlDeviceGetClockInfo", device, processorClock, uintptr(unsafe.Pointer(&clock))))
-	if err != nil {
-		return Load{}, err
-	}
-	return Load{Percent: int(rates[0]), UsedBytes: bytes[2], TotalBytes: bytes[0], Celsius: int(celsius), MHz: int(clock)}, nil
 }

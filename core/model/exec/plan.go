@@ -106,6 +106,14 @@ func (p *Plan) Output(n *gorgonia.Node) device.Mat { return p.outputs[n].mat() }
 // kernels. profile may be nil.
 func (p *Plan) Run(ctx context.Context, e *op.Env, profile Profile) error {
 	p.uploadConstants()
+	if r, ok := p.dev.(device.Replayer); ok && profile == nil {
+		return r.Replay(p, func() error { return p.queue(ctx, e, nil) })
+	}
+	return p.queue(ctx, e, profile)
+}
+
+// queue is Run without the constants.
+func (p *Plan) queue(ctx context.Context, e *op.Env, profile Profile) error {
 	for i := range p.steps {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -1,0 +1,13 @@
+package cuda
+
+import (
+	"testing"
+
+	"flexi/core/device"
+)
+
+// NewOnProcessor is a Device whose kernels run on the processor, for tests in other packages' terms.
+func NewOnProcessor(t *testing.T, p device.Precision) *Device {
+	t.Helper()
+	return openOn(t, newHost(t), p)
+}

@@ -1,0 +1,89 @@
+package cuda_test
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"flexi/core/device"
+	"flexi/core/device/cpu"
+	"flexi/core/device/cuda"
+	"flexi/core/model"
+	"flexi/core/model/train"
+)
+
+// Models with every operation, score and transform.
+var models = map[string]string{
+	"attention":   `{"l":2,"o":["sa","sa"],"h":[12,16],"n":[3,2],"f":[[7],[9]],"p":["sdp","wma"]}`,
+	"transform":   `{"l":2,"o":["l","l"],"h":[8,8],"n":[2,4],"f":[[7],[7]],"p":["dft","dct"]}`,
+	"convolution": `{"l":2,"o":["c","c"],"h":[8,12],"n":[2,4],"f":[[7],[6,6]],"p":[3,"5"]}`,
+	"mixed heads": `{"l":1,"o":[["sa_sdp_4","l_dct_4","c_3_4","sa_wma_4","l_dft_4"]],"h":[10],"f":[[7,5]]}`,
+}
+
+func batch(seed uint64) model.Batch {
+	const rows, seq, vocab = 3, 9, 19
+	r := rand.New(rand.NewPCG(seed, 7))
+	b := model.Batch{B: rows, T: seq, Lengths: []int32{9, 5, 1}}
+	for i := range rows * seq {
+		b.IDs, b.Segments = append(b.IDs, r.Int32N(vocab)), append(b.Segments, r.Int32N(2))
+		if i%4 == 0 {
+			b.Picked, b.Labels = append(b.Picked, int32(i)), append(b.Labels, r.Int32N(vocab))
+		}
+	}
+	return b
+}
+
+// losses trains a few steps with dropout.
+func losses(t *testing.T, dev device.Device, arch string, steps int) []float64 {
+	t.Helper()
+	var a model.Arch
+	if err := a.UnmarshalJSON([]byte(arch)); err != nil {
+		t.Fatal(err)
+	}
+	net, err := model.NewNet(dev, a, model.Config{Vocab: 19, MaxPos: 16, Types: 2}, model.Objective{Kind: model.MaskedLM}, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer net.Close()
+	tr, err := train.New(dev, net, train.Optimizer{LR: 3e-3, Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, Decay: 0.01, Clip: 1}, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	var out []float64
+	for i := range steps {
+		loss, err := tr.Step(context.Background(), batch(uint64(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, loss)
+	}
+	return out
+}
+
+// The same training on both devices: dropout has the same masks, so the losses differ by rounding alone. Steps after the second are replayed graphs.
+func TestTrainingAgreesWithTheCPU(t *testing.T) {
+	for name, arch := range models {
+		for precision, bound := range map[device.Precision]float64{device.PrecisionF32: 2e-4, device.PrecisionBF16: 3e-2} {
+			t.Run(name+" "+string(precision), func(t *testing.T) {
+				host, err := cpu.New(1, device.PrecisionF32)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer host.Close()
+				want := losses(t, host, arch, 5)
+				got := losses(t, cuda.NewOnProcessor(t, precision), arch, 5)
+				again := losses(t, cuda.NewOnProcessor(t, precision), arch, 5)
+				for i := range want {
+					if !(math.Abs(got[i]-want[i]) <= bound*want[i]) {
+						t.Errorf("step %d: loss %v, on the CPU %v", i, got[i], want[i])
+					}
+					if again[i] != got[i] {
+						t.Errorf("step %d: loss %v, then %v", i, got[i], again[i])
+					}
+				}
+			})
+		}
+	}
+}
