@@ -145,21 +145,11 @@ func (b *blas) choose(p product, key planKey) (*plan, error) {
 	if err := errors.Join(b.describe(q, p), b.layouts(q, p)); err != nil {
 		return nil, err
 	}
-	var preference uintptr
-	if err := b.call("cublasLtMatmulPreferenceCreate", uintptr(unsafe.Pointer(&preference))); err != nil {
-		return nil, err
-	}
-	defer func() { _ = b.call("cublasLtMatmulPreferenceDestroy", preference) }()
-	workspace, reduction := uint64(workspaceBytes), uint32(reductionComputeType)
-	const set = "cublasLtMatmulPreferenceSetAttribute"
-	err := errors.Join(b.set(set, preference, preferWorkspace, unsafe.Pointer(&workspace), 8),
-		b.set(set, preference, preferReduction, unsafe.Pointer(&reduction), 4))
-	for i := range key.aligned {
-		err = errors.Join(err, b.set(set, preference, preferAlignA+i, unsafe.Pointer(&key.aligned[i]), 4))
-	}
+	preference, err := b.preference(key)
 	if err != nil {
 		return nil, err
 	}
+	defer func() { _ = b.call("cublasLtMatmulPreferenceDestroy", preference) }()
 	var found choice
 	var count int32
 	err = b.call("cublasLtMatmulAlgoGetHeuristic", b.handle, q.desc, q.a, q.b, q.c, q.d, preference, 1, uintptr(unsafe.Pointer(&found)),
@@ -169,6 +159,22 @@ func (b *blas) choose(p product, key planKey) (*plan, error) {
 	}
 	q.algorithm = found.algorithm
 	return q, err
+}
+
+// preference says what an algorithm may use: workspace, sums of partial results in float32, and the operands' alignment.
+func (b *blas) preference(key planKey) (uintptr, error) {
+	var preference uintptr
+	if err := b.call("cublasLtMatmulPreferenceCreate", uintptr(unsafe.Pointer(&preference))); err != nil {
+		return 0, err
+	}
+	workspace, reduction := uint64(workspaceBytes), uint32(reductionComputeType)
+	const set = "cublasLtMatmulPreferenceSetAttribute"
+	err := errors.Join(b.set(set, preference, preferWorkspace, unsafe.Pointer(&workspace), 8),
+		b.set(set, preference, preferReduction, unsafe.Pointer(&reduction), 4))
+	for i := range key.aligned {
+		err = errors.Join(err, b.set(set, preference, preferAlignA+i, unsafe.Pointer(&key.aligned[i]), 4))
+	}
+	return preference, err
 }
 
 func (b *blas) describe(q *plan, p product) error {
