@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,7 +34,7 @@ const precisionUsage = "f32, bf16 (matrix products of bfloat16 with float32 sums
 type benchTrain struct {
 	model                    string
 	batch, seq, steps, vocab int
-	threads                  int
+	threads, candidates      int
 	precision                device.Precision
 }
 
@@ -44,6 +46,7 @@ type benchTrainResult struct {
 	Batch           int                `json:"batch"`
 	Seq             int                `json:"seq"`
 	Threads         int                `json:"threads"`
+	Candidates      int                `json:"candidates"`
 	Params          int64              `json:"params"`
 	StepSeconds     float64            `json:"step_seconds"`
 	TokensPerSecond float64            `json:"tokens_per_second"`
@@ -60,8 +63,8 @@ func (a *app) benchTrainCommand() *cobra.Command {
 		Short: "Time full training steps: forward, backward, AdamW, dropout 0.1, 15% of the positions predicted",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if b.batch < 1 || b.seq < 1 || b.seq > 512 || b.steps < 1 || b.threads < 1 || b.vocab < 8 {
-				return usagef("--batch, --steps and --threads must be at least 1, --seq 1 to 512, --vocab at least 8")
+			if b.batch < 1 || b.seq < 1 || b.seq > 512 || b.steps < 1 || b.threads < 1 || b.candidates < 1 || b.vocab < 8 {
+				return usagef("--batch, --steps, --threads and --candidates must be at least 1, --seq 1 to 512, --vocab at least 8")
 			}
 			var err error
 			if b.precision, err = device.ParsePrecision(precision); err != nil {
@@ -86,57 +89,120 @@ func (a *app) benchTrainCommand() *cobra.Command {
 	f.StringVar(&b.model, "model", "bert-mini", "architecture: a name, a JSON dictionary or a file")
 	f.IntVar(&b.batch, "batch", 32, "rows per step")
 	f.IntVar(&b.seq, "seq", 128, "tokens per row")
-	f.IntVar(&b.steps, "steps", 5, "steps timed, after two that are not")
+	f.IntVar(&b.steps, "steps", 5, "steps timed, after three that are not")
+	f.IntVar(&b.candidates, "candidates", 1, "models trained at the same time; their tokens are summed")
 	f.IntVar(&b.vocab, "vocab", 30522, "vocabulary size")
 	f.IntVar(&b.threads, "threads", runtime.NumCPU(), "threads")
 	f.StringVar(&precision, "precision", string(device.PrecisionF32), precisionUsage)
 	return cmd
 }
 
-func (b benchTrain) run(ctx context.Context, on choose.Choice, arch model.Arch, seed uint64) (benchTrainResult, error) {
-	dev, err := on.Open(b.threads, b.precision)
-	if err != nil {
-		return benchTrainResult{}, err
-	}
-	defer dev.Close()
-	net, err := model.NewNet(dev, arch, model.DefaultConfig(b.vocab), model.Objective{Kind: model.MaskedLM}, seed)
-	if err != nil {
-		return benchTrainResult{}, err
-	}
-	defer net.Close()
-	tr, err := train.New(dev, net, train.Optimizer{LR: 1e-4, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Decay: 0.01}, seed)
-	if err != nil {
-		return benchTrainResult{}, err
-	}
-	defer tr.Close()
+// candidate is one model in training.
+type candidate struct {
+	b     benchTrain
+	dev   choose.Device
+	net   *model.Net
+	tr    *train.Trainer
+	rng   *rand.Rand
+	times []float64
+}
 
-	rng := rand.New(rand.NewPCG(seed, 0))
-	var times []float64
-	for i := -2; i < b.steps; i++ {
-		batch := b.batchOf(rng)
-		if i == 0 {
-			net.Timings(true)
-		}
+func (b benchTrain) open(on choose.Choice, arch model.Arch, seed uint64) (*candidate, error) {
+	c := &candidate{b: b, rng: rand.New(rand.NewPCG(seed, 0))}
+	var err error
+	if c.dev, err = on.Open(max(1, b.threads/b.candidates), b.precision); err != nil {
+		return nil, err
+	}
+	c.net, err = model.NewNet(c.dev, arch, model.DefaultConfig(b.vocab), model.Objective{Kind: model.MaskedLM}, seed)
+	if err == nil {
+		c.tr, err = train.New(c.dev, c.net, train.Optimizer{LR: 1e-4, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, Decay: 0.01}, seed)
+	}
+	if err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *candidate) close() {
+	if c.tr != nil {
+		c.tr.Close()
+	}
+	if c.net != nil {
+		c.net.Close()
+	}
+	c.dev.Close()
+}
+
+// steps makes n steps, whose times it keeps. Making a batch belongs to a step, as it does in the PyTorch peer's benchmark.
+func (c *candidate) steps(ctx context.Context, n int) error {
+	c.times = c.times[:0]
+	for range n {
 		start := time.Now()
-		if _, err := tr.Step(ctx, batch); err != nil {
+		if _, err := c.tr.Step(ctx, c.b.batchOf(c.rng)); err != nil {
+			return err
+		}
+		c.times = append(c.times, time.Since(start).Seconds())
+	}
+	return nil
+}
+
+// Steps that are not timed: a device may watch and record the first ones; and steps in which kernels are timed one by one, after all others.
+const (
+	warmUpSteps  = 3
+	profileSteps = 3
+)
+
+func (b benchTrain) run(ctx context.Context, on choose.Choice, arch model.Arch, seed uint64) (benchTrainResult, error) {
+	all := make([]*candidate, b.candidates)
+	for i := range all {
+		c, err := b.open(on, arch, seed+uint64(i))
+		if err != nil {
 			return benchTrainResult{}, err
 		}
-		if i >= 0 {
-			times = append(times, time.Since(start).Seconds())
+		defer c.close()
+		if err := c.steps(ctx, warmUpSteps); err != nil {
+			return benchTrainResult{}, err
 		}
+		all[i] = c
 	}
-	slices.Sort(times)
-	median := times[len(times)/2]
-	flop := net.FLOP(b.batch, b.seq, b.picked())
+	wall, err := together(ctx, all, b.steps)
+	if err != nil {
+		return benchTrainResult{}, err
+	}
+	first := all[0]
+	slices.Sort(first.times)
+	median := first.times[len(first.times)/2]
+	tokens, flop := float64(b.batch*b.seq), first.net.FLOP(b.batch, b.seq, b.picked())
+	perSecond := 1 / median
+	if b.candidates > 1 {
+		perSecond = float64(b.candidates*b.steps) / wall
+	}
 	r := benchTrainResult{
-		Model: b.model, Device: dev.Describe(), Precision: dev.Precision(), Batch: b.batch, Seq: b.seq, Threads: b.threads, Params: stored(net),
-		StepSeconds: median, TokensPerSecond: float64(b.batch*b.seq) / median, FLOPPerSecond: flop / median,
-		PeakFraction: flop / median / dev.PeakFlops(), OpSeconds: map[string]float64{},
+		Model: b.model, Device: first.dev.Describe(), Precision: first.dev.Precision(), Batch: b.batch, Seq: b.seq, Threads: b.threads,
+		Candidates: b.candidates, Params: stored(first.net), StepSeconds: median, TokensPerSecond: tokens * perSecond, FLOPPerSecond: flop * perSecond,
+		PeakFraction: flop * perSecond / first.dev.PeakFlops(), OpSeconds: map[string]float64{},
 	}
-	for name, d := range net.Timings(false) {
-		r.OpSeconds[name] = d.Seconds() / float64(b.steps)
+	first.net.Timings(true)
+	if err := first.steps(ctx, profileSteps); err != nil {
+		return benchTrainResult{}, err
+	}
+	for name, d := range first.net.Timings(false) {
+		r.OpSeconds[name] = d.Seconds() / profileSteps
 	}
 	return r, nil
+}
+
+// together lets all candidates make steps at the same time, and returns the seconds until the last has.
+func together(ctx context.Context, all []*candidate, steps int) (float64, error) {
+	problems := make([]error, len(all))
+	start := time.Now()
+	var wg sync.WaitGroup
+	for i, c := range all {
+		wg.Go(func() { problems[i] = c.steps(ctx, steps) })
+	}
+	wg.Wait()
+	return time.Since(start).Seconds(), errors.Join(problems...)
 }
 
 func (b benchTrain) picked() int { return max(1, (15*b.batch*b.seq+50)/100) }

@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"os"
 	"testing"
 
 	"flexi/core/device"
@@ -25,5 +26,40 @@ func TestContractOnTheProcessor(t *testing.T) {
 func TestSameBitsForAnyOrderOfThreads(t *testing.T) {
 	for _, p := range []device.Precision{device.PrecisionF32, device.PrecisionBF16} {
 		t.Run(string(p), func(t *testing.T) { devicetest.SameBits(t, on(p, false), on(p, true)) })
+	}
+}
+
+// onGPU opens the GPU, if there is one; FLEXI_GPU=1 makes a missing one a failure.
+func onGPU(t *testing.T, p device.Precision) *Device {
+	t.Helper()
+	d, err := Open(0, p)
+	if err != nil && os.Getenv("FLEXI_GPU") != "" {
+		t.Fatal(err)
+	} else if err != nil {
+		t.Skip("no usable GPU: ", err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+func TestContractOnTheGPU(t *testing.T) {
+	for _, p := range []device.Precision{device.PrecisionF32, device.PrecisionBF16} {
+		t.Run(string(p), func(t *testing.T) {
+			d := onGPU(t, p)
+			devicetest.Run(t, p, func(*testing.T) device.Device { return d })
+		})
+	}
+}
+
+func TestSameBitsOnTheGPU(t *testing.T) {
+	for _, p := range []device.Precision{device.PrecisionF32, device.PrecisionBF16} {
+		t.Run(string(p), func(t *testing.T) {
+			open := func(t *testing.T) device.Device { return onGPU(t, p) }
+			devicetest.SameBits(t, open, open)
+		})
 	}
 }

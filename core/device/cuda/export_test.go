@@ -11,3 +11,6 @@ func NewOnProcessor(t *testing.T, p device.Precision) *Device {
 	t.Helper()
 	return openOn(t, newHost(t), p)
 }
+
+// NewOnGPU is a Device on the GPU; without one the test is skipped.
+func NewOnGPU(t *testing.T, p device.Precision) *Device { return onGPU(t, p) }

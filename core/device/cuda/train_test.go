@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"flexi/core/device"
@@ -84,6 +85,72 @@ func TestTrainingAgreesWithTheCPU(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// learnable is a batch whose labels follow from their tokens, with 15% of positions picked and padding in half of the rows.
+func learnable(seed uint64, c model.Config) model.Batch {
+	const rows, seq = 16, 64
+	r := rand.New(rand.NewPCG(seed, 11))
+	b := model.Batch{B: rows, T: seq, Segments: make([]int32, rows*seq)}
+	for i := range rows {
+		b.Lengths = append(b.Lengths, int32(seq-i%2*r.IntN(seq-1)))
+	}
+	for i := range rows * seq {
+		id := r.Int32N(int32(c.Vocab))
+		b.IDs = append(b.IDs, id)
+		if i%7 == 0 {
+			b.Picked, b.Labels = append(b.Picked, int32(i)), append(b.Labels, (5*id+3)%int32(c.Vocab))
+		}
+	}
+	return b
+}
+
+// after is the loss of a fixed batch after some steps of training.
+func after(t *testing.T, dev device.Device, arch string, steps int, seed uint64) float64 {
+	t.Helper()
+	var a model.Arch
+	if err := a.UnmarshalJSON([]byte(arch)); err != nil {
+		t.Fatal(err)
+	}
+	config := model.DefaultConfig(101)
+	net, err := model.NewNet(dev, a, config, model.Objective{Kind: model.MaskedLM}, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer net.Close()
+	tr, err := train.New(dev, net, train.Optimizer{LR: 3e-4, Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, Decay: 0.01, Clip: 1, Warmup: 50, Steps: steps}, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	for i := range steps {
+		if _, err := tr.Step(context.Background(), learnable(seed<<32+uint64(i), config)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	loss, err := net.Loss(context.Background(), learnable(1, config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loss
+}
+
+// TestLossAfter500Steps is a row of the GPU issue's table: within 1% of the CPU in float32, for 3 seeds.
+func TestLossAfter500Steps(t *testing.T) {
+	const arch = `{"l":3,"o":["sa","c","l"],"h":[128,128,128],"n":[2,2,2],"f":[[256],[256],[256]],"p":["wma",5,"dct"]}`
+	for seed := uint64(1); seed <= 3; seed++ {
+		gpu := after(t, cuda.NewOnGPU(t, device.PrecisionBF16), arch, 500, seed)
+		host, err := cpu.New(runtime.NumCPU(), device.PrecisionF32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := after(t, host, arch, 500, seed)
+		host.Close()
+		t.Logf("seed %d: loss %.5f on the GPU, %.5f on the CPU, ratio %.5f", seed, gpu, want, gpu/want)
+		if !(math.Abs(gpu/want-1) <= 0.01) {
+			t.Errorf("seed %d: off by more than 1%%", seed)
 		}
 	}
 }
