@@ -172,3 +172,11 @@ func (p *Posterior) Interval(i int, sd float64) (low, high float64) {
 	sd *= math.Sqrt(p.model.Inflation * (v + p.Noise(z)))
 	return p.Warp.Score(z - sd), p.Warp.Score(z + sd)
 }
+
+// LogDensity is the calibrated log density of a score at point i, in the scores' units.
+func (p *Posterior) LogDensity(i int, score float64) float64 {
+	z, v := p.Predict(i)
+	v = p.model.Inflation * (v + p.Noise(z))
+	d := p.Warp.Of(score) - z
+	return p.Warp.logSlope(score) - 0.5*(d*d/v+math.Log(2*math.Pi*v))
+}
