@@ -17,14 +17,15 @@ import (
 
 var (
 	ablationTables   = flag.String("ablation.tables", "flexibert-glue500,flexibert-sst2-620", "tables in shared/data/nas")
-	ablationPolicies = flag.String("ablation.policies", "boshnas,boshnas-net,boshnas: embedding,boshnas: both,boshnas: equal values,boshnas: joint only,"+
-		"boshnas: even noise,boshnas: sampling,boshnas: no stall,boshnas: gobi and moves,boshnas: gobi,boshnas: gobi by gradient", "policies and variants of boshnas")
+	ablationPolicies = flag.String("ablation.policies", "boshnas,boshnas-net,boshnas: embedding,boshnas: both,boshnas: equal values,"+
+		"boshnas: joint only,boshnas: even noise,boshnas: sampling,boshnas: no stall,boshnas: gobi and moves,boshnas: gobi,boshnas: gobi by gradient",
+		"policies and variants of boshnas")
 	ablationQueries = flag.Int("ablation.queries", 100, "distinct architectures per search")
 	ablationSeeds   = flag.Int("ablation.seeds", 40, "seeds")
 )
 
-// TestAblation measures what the parts of the default policy bring, by the mean over seeds of log10 of the rank of the best architecture found so far,
-// averaged over the search (lower is better; 0 is the optimum from the first query), and by queries to the optimum.
+// TestAblation measures what the parts of the default policy bring, by the mean over seeds of log10 of the rank of the best architecture found so
+// far, averaged over the search (lower is better; 0 is the optimum from the first query), and by queries to the optimum.
 //
 //	go test -tags slow -run TestAblation -v ./core/search
 func TestAblation(t *testing.T) {

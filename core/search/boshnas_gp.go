@@ -10,9 +10,10 @@ import (
 	"flexi/core/search/gauss"
 )
 
-// boshnasGP is the default policy: BOSHNAS (arXiv 2205.11656, section 3.4) with a heteroscedastic Gaussian process over choices in place of the three
-// networks, which with tens of results know neither enough nor what they do not know. Kept are the separate uncertainties, the second-order search for the
-// best input, the shares of uncertainty and diversity sampling, and convergence by idle optimisation steps. docs/search.md measures what each part brings.
+// boshnasGP is the default policy: BOSHNAS (arXiv 2205.11656, section 3.4) with a heteroscedastic Gaussian process over choices in place of the
+// three networks, which with tens of results know neither enough nor what they do not know. Kept are the separate uncertainties, the second-order
+// search for the best input, and convergence by idle optimisation steps. docs/search.md measures
+// what each part brings.
 //
 // Pending architectures are conditioned on as if they came out as expected: several proposals on the same results spread out.
 //
@@ -167,6 +168,7 @@ func (p *boshnasGP) condition(h *history) {
 // propose makes one step: optimisation, uncertainty sampling or diversity sampling.
 func (p *boshnasGP) propose(h *history, aleatoric bool, rng *rand.Rand) Pick {
 	pick := Pick{Transfer: -1}
+	p.ranked = nil
 	switch u := rng.Float64(); {
 	case u < p.b.diversity:
 		pick.Index, pick.Why = p.farthest(h, rng), "diversity"
@@ -200,11 +202,14 @@ func (p *boshnasGP) mostUncertain(h *history, rng *rand.Rand) int {
 // belief is the calibrated posterior at a position; its acquisition is the expected improvement on the best score, in the scores' units.
 func (p *boshnasGP) belief(q *gauss.Posterior, i int) Belief {
 	var b Belief
-	b.Mean, b.Epistemic, b.Aleatoric = q.Uncertainty(i)
 	z, v := q.Predict(i)
+	b.Mean, b.Epistemic, b.Aleatoric = q.Uncertainty(z, v)
 	b.Acquisition = q.Warp.Scale * q.Warp.Spread * math.Exp(logImprovement(z-q.Best, v))
 	return b
 }
+
+// Ranked are the best candidates of the last proposal, best first; none if it was no optimisation step.
+func (p *boshnasGP) Ranked() []int { return p.ranked }
 
 // Beliefs evaluates the posterior; nil before the first fit and for a position outside the library.
 func (p *boshnasGP) Beliefs(indices []int) []Belief {

@@ -170,7 +170,9 @@ func (p *boshnasGP) around(r []float64, count int, h *history, candidates map[in
 		if len(nearest) == count && d.distance >= nearest[count-1].distance {
 			continue
 		}
-		at, _ := slices.BinarySearchFunc(nearest, d, func(a, b near) int { return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.index, b.index)) })
+		at, _ := slices.BinarySearchFunc(nearest, d, func(a, b near) int {
+			return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.index, b.index))
+		})
 		if nearest = slices.Insert(nearest, at, d); len(nearest) > count {
 			nearest = nearest[:count]
 		}

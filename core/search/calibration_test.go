@@ -34,9 +34,9 @@ func fit(in *gauss.Inputs, fixed gauss.Fixed, at []int, scores []float64) *gauss
 	return m.Fit(in, at, scores)
 }
 
-// TestCalibration fits the surrogate to n random rows of each table and judges it on 400 others, ten times: how many scores are within the 68% and the 95% interval,
-// and the negative log-likelihood per score. It fails when the intervals hold far from what they say, or when a normal distribution of all scores explains
-// them as well.
+// TestCalibration fits the surrogate to n random rows of each table and judges it on 400 others, ten times: how many scores are within the 68% and
+// the 95% interval, and the negative log-likelihood per score. It fails when the intervals hold far from what they say, or when a normal
+// distribution of all scores explains them as well.
 //
 //	go test -tags slow -run TestCalibration -v ./core/search
 func TestCalibration(t *testing.T) {
@@ -88,9 +88,10 @@ func calibrate(tab *table.Table, in *gauss.Inputs, fixed gauss.Fixed, n int) (c 
 	return c
 }
 
-// TestAleatoricIsTheNoiseOfRepeats fits to rows of flexibert-glue500 without the nine architectures that were trained twice. Half the squared difference of
-// the two scores, divided by the predicted noise variance and summed, is chi-squared with nine degrees of freedom: its mean is within 0.19 and 2.56 in 99%.
-// None of the eighteen trainings failed on a task; the prediction is held to them after a fit to trainings that did not fail either, and logged for all.
+// TestAleatoricIsTheNoiseOfRepeats fits to rows of flexibert-glue500 without the nine architectures that were trained twice. Half the squared
+// difference of the two scores, divided by the predicted noise variance and summed, is chi-squared with nine degrees of freedom: its mean is within
+// 0.19 and 2.56 in 99%. None of the eighteen trainings failed on a task; the prediction is held to them after a fit to trainings that did not fail
+// either, and logged for all.
 func TestAleatoricIsTheNoiseOfRepeats(t *testing.T) {
 	tab := readTable(t, "flexibert-glue500")
 	in := gauss.NewInputs(tab.Features, tab.Codes, nil)
@@ -124,17 +125,18 @@ func noiseRatio(t *testing.T, tab *table.Table, in *gauss.Inputs, rows []int, pa
 	var measured, predicted float64
 	n := float64(len(pairs))
 	for i, pair := range pairs {
-		_, _, aleatoric := p.Uncertainty(i)
+		_, _, aleatoric := p.Uncertainty(p.Predict(i))
 		half := (pair[0] - pair[1]) * (pair[0] - pair[1]) / 2
 		ratio += half / (aleatoric * aleatoric) / n
 		measured, predicted = measured+half/n, predicted+aleatoric*aleatoric/n
 	}
-	t.Logf("%d rows: noise of the repeats %.2f, predicted %.2f, mean ratio of variances %.2f", len(rows), math.Sqrt(measured), math.Sqrt(predicted), ratio)
+	t.Logf("%d rows: noise of the repeats %.2f, predicted %.2f, mean ratio of variances %.2f",
+		len(rows), math.Sqrt(measured), math.Sqrt(predicted), ratio)
 	return ratio
 }
 
-// repeats are the two scores of architectures that the file holds twice, and the architectures that failed on a task (STS-B below 75, RTE below 40 or CoLA
-// below 1, where the others have 77 to 86, 48 to 65 and up to 46), by position in the table.
+// repeats are the two scores of architectures that the file holds twice, and the architectures that failed on a task (STS-B below 75, RTE below 40
+// or CoLA below 1, where the others have 77 to 86, 48 to 65 and up to 46), by position in the table.
 func repeats(t *testing.T, tab *table.Table) (pairs map[int][2]float64, failed map[int]bool) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join("..", "..", "..", "shared", "data", "nas", "flexibert-glue500.csv.gz"))

@@ -218,29 +218,59 @@ const (
 	shownQueue      = 8
 )
 
+// ranking is a policy whose beliefs cost more with every result: it names its best candidates, so that not all need be asked for.
+type ranking interface{ Ranked() []int }
+
+// shown lists positions that a view is made of: all of them, of which every stride-th by acquisition is drawn; or the ranked ones, an even sample of the
+// library, and as many of the trials.
+func (s *searching) shown(pick LevelPick, trials []run.Trial) (positions []int, stride int) {
+	lib := s.h.Library(pick.Level)
+	ranked, ok := s.h.Policy(pick.Level).(ranking)
+	if !ok {
+		for i := range lib.Len() {
+			positions = append(positions, i)
+		}
+		return positions, max(1, lib.Len()/shownCandidates)
+	}
+	positions = slices.Clone(ranked.Ranked())
+	for n := range min(lib.Len(), shownCandidates) {
+		positions = append(positions, n*lib.Len()/min(lib.Len(), shownCandidates))
+	}
+	var known []int
+	for _, t := range trials {
+		if i, ok := lib.Index[t.Hash]; ok {
+			known = append(known, i)
+		}
+	}
+	for n := range min(len(known), shownCandidates) {
+		positions = append(positions, known[len(known)-1-n*len(known)/min(len(known), shownCandidates)])
+	}
+	slices.Sort(positions)
+	return slices.Compact(positions), 1
+}
+
 // look evaluates the surrogate over the library of the present level, best acquisition first, thinned out for a chart.
 func (s *searching) look(pick LevelPick, trials []run.Trial) *run.Surrogate {
 	lib := s.h.Library(pick.Level)
-	all := make([]int, lib.Len())
-	for i := range all {
-		all[i] = i
-	}
-	beliefs := s.h.Policy(pick.Level).Beliefs(all)
-	if beliefs == nil {
-		return nil
-	}
-	slices.SortFunc(all, func(a, b int) int {
-		if c := cmp.Compare(beliefs[b].Acquisition, beliefs[a].Acquisition); c != 0 {
-			return c
-		}
-		return cmp.Compare(a, b)
-	})
 	proposed := map[string]int{}
 	for _, t := range trials {
 		proposed[t.Hash] = t.ID
 	}
+	all, stride := s.shown(pick, trials)
+	values := s.h.Policy(pick.Level).Beliefs(all)
+	if values == nil {
+		return nil
+	}
+	beliefs := make(map[int]Belief, len(all))
+	for n, i := range all {
+		beliefs[i] = values[n]
+	}
+	slices.SortFunc(all, func(a, b int) int {
+		return cmp.Or(cmp.Compare(beliefs[b].Acquisition, beliefs[a].Acquisition), cmp.Compare(a, b))
+	})
 	entry := func(i int) run.Candidate {
-		c := run.Candidate{Hash: lib.Hashes[i], Title: lib.Archs[i].Title(), Params: lib.Params[i], Predict: *prediction(&beliefs[i]), Trial: -1}
+		b := beliefs[i]
+		c := run.Candidate{Hash: lib.Hashes[i], Title: lib.Archs[i].Title(), Params: lib.Params[i], Predict: *prediction(&b), Trial: -1}
 		if id, ok := proposed[c.Hash]; ok {
 			c.Trial = id
 		}
@@ -252,9 +282,8 @@ func (s *searching) look(pick LevelPick, trials []run.Trial) *run.Surrogate {
 			v.Fitted++
 		}
 	}
-	step := max(1, len(all)/shownCandidates)
 	for rank, i := range all {
-		if _, known := proposed[lib.Hashes[i]]; rank%step == 0 || known {
+		if _, known := proposed[lib.Hashes[i]]; rank%stride == 0 || known {
 			v.Candidates = append(v.Candidates, entry(i))
 		}
 		if _, known := proposed[lib.Hashes[i]]; !known && i != pick.Index && len(v.Queue) < shownQueue {

@@ -7,8 +7,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Prior of the hyperparameters, most of them logarithms: independent normals, but for the weights, which share a common part. Weights are around 1/C, so
-// that architectures which differ in everything are correlated by about 1/e, in what choices do together and in what each does alone.
+// Prior of the hyperparameters, most of them logarithms: independent normals, but for the weights, which share a common part. Weights are around
+// 1/C, so that architectures which differ in everything are correlated by about 1/e, in what choices do together and in what each does alone.
 const (
 	weightCommonSD, weightOwnSD = 1, 0.5
 	valueSD                     = 0.7
@@ -159,7 +159,7 @@ func (e *evidence) contract(k *kernel, grad *Model, byJoint, byAlone []float64) 
 			grad.LogSignal += alone
 			grad.Additive += alone * (1 - k.additive) // p' = p (1-p)
 			for _, v := range [2]int{at / n, at % n} {
-				grad.LogValues[col.values+v] += byExponent * w * col.distance[at/n][at%n] * k.values[col.values+v] / 2
+				grad.LogValues[col.values+v] += byExponent * w * col.own[at/n][at%n] * k.values[col.values+v] / 2
 			}
 		}
 	}

@@ -17,7 +17,8 @@ const (
 	fitIterations = 15
 )
 
-// Fit adapts the hyperparameters, from their present values, to scores at points, and returns the posterior on all of them. It fits to fitRows at most.
+// Fit adapts the hyperparameters, from their present values, to scores at points, and returns the posterior on all of them. It fits to fitRows at
+// most.
 func (m *Model) Fit(in *Inputs, at []int, scores []float64) *Posterior {
 	all, allScores := at, scores
 	at, scores = subset(at, scores)
@@ -55,11 +56,12 @@ func (m *Model) Fit(in *Inputs, at []int, scores []float64) *Posterior {
 	return p
 }
 
-// inflationWeight is the number of results that speak for no inflation; inflationLimit bounds what a few outliers can do; leftOutRows bounds the time.
+// inflationWeight is the number of results that speak for no inflation; inflationLimit bounds what a few outliers can do; leftOutRows bounds the
+// time.
 const inflationWeight, inflationLimit, leftOutRows = 10, 9, 150
 
-// leftOut is the mean square of the residuals that results have when one alone is left out, in units of their expected deviations: with the inverse B of A
-// projected on what is orthogonal to the constant mean, residual i is alpha_i / B_ii with variance 1 / B_ii.
+// leftOut is the mean square of the residuals that results have when one alone is left out, in units of their expected deviations: with the inverse
+// B of A projected on what is orthogonal to the constant mean, residual i is alpha_i / B_ii with variance 1 / B_ii.
 func (p *Posterior) leftOut() float64 {
 	n := len(p.alpha)
 	m := min(n, leftOutRows)

@@ -1,15 +1,15 @@
-// Package gauss is the surrogate of the search: a Gaussian process over architectures given by discrete choices, by an embedding, or by both. Its noise
-// depends on the predicted quality, its outputs are warped so that the many bad architectures do not drown the few good ones, and all of its
-// hyperparameters are fitted to the marginal likelihood under a prior. Epistemic variance is that of the latent function, aleatoric variance that of the
-// noise.
+// Package gauss is the surrogate of the search: a Gaussian process over architectures given by discrete choices, by an embedding, or by both. Its
+// noise depends on the predicted quality, its outputs are warped so that the many bad architectures do not drown the few good ones, and all of its
+// hyperparameters are fitted to the marginal likelihood under a prior. Epistemic variance is that of the latent function, aleatoric variance that of
+// the noise.
 //
 // The kernel of x and y adds what choices do together to what each does alone:
 //
 //	k = s² ((1-p) exp(-sum_c w_c d_c) + p/F sum_f exp(-C w_f d_f))
 //
-// A component c of C is one of F choices f, or the difference of how often the values of a repeated choice occur, or the squared distance of embeddings.
-// d_f is 0 for equal values; for different ones u and v it is (a_u + a_v)/2, less if they are ranks near each other: a_v says how far value v is from the
-// others, wherever it is chosen. Every d is of negative type, so k is positive definite. Without choices p is 0.
+// A component c of C is one of F choices f, or the difference of how often the values of a repeated choice occur, or the squared distance of
+// embeddings. d_f is 0 for equal values; for different ones u and v it is (a_u + a_v)/2, or half of that and half their difference in rank: a_v says
+// how far value v is from the others, wherever it is chosen. Every d is of negative type, so k is positive definite. Without choices p is 0.
 package gauss
 
 import "math"
@@ -17,8 +17,8 @@ import "math"
 // Feature is one discrete choice of an architecture, such as the number of heads of its second layer.
 type Feature struct {
 	Name string
-	// Values is how many there are to choose from; codes are 0 to Values-1, ascending if the feature is ordinal, and Values where an architecture lacks the
-	// choice.
+	// Values is how many there are to choose from; codes are 0 to Values-1, ascending if the feature is ordinal, and Values where an architecture
+	// lacks the choice.
 	Values  int
 	Ordinal bool
 	// Group numbers the lists of values: features of one group are the same choice at several places.
@@ -46,7 +46,8 @@ type column struct {
 	offset    int         // of its values among all columns'
 	cells     int         // and of its pairs of values
 	values    int         // of a choice: where its values' distances a_v begin
-	distance  [][]float64 // between two of its values
+	distance  [][]float64 // between two of its values, where all a_v are 1
+	own       [][]float64 // of a choice: the part of it that a_v scales
 	members   []int       // of a count: the features counted in
 	value     int         // and the value that is counted
 }
@@ -63,7 +64,8 @@ func NewInputs(features []Feature, codes [][]int, points [][]float64) *Inputs {
 			groups[f.Group] = values
 			in.Values += f.Values + 1
 		}
-		in.add(column{component: in.Components, distance: f.distances(), values: values})
+		distance, own := f.distances()
+		in.add(column{component: in.Components, distance: distance, own: own, values: values})
 		in.Components++
 	}
 	in.features = len(features)
@@ -82,22 +84,25 @@ func (in *Inputs) add(c column) {
 	in.columns = append(in.columns, c)
 }
 
-// distances are 1 for different values of a categorical feature, and between presence and absence. Ordinal values are half as far as their ranks, and
-// half a mismatch: neighbours are alike, but not equal.
-func (f Feature) distances() [][]float64 {
-	d := square(f.Values + 1)
+// distances are 1 for different values of a categorical feature, and between presence and absence. Ordinal values are half as far as their ranks, and half
+// a mismatch: neighbours are alike, but not equal. Ranks are not scaled by a_v: the product would not be of negative type.
+func (f Feature) distances() (d, own [][]float64) {
+	d, own = square(f.Values+1), square(f.Values+1)
 	for i := range d {
 		for j := range d {
-			switch {
-			case i == j:
-			case f.Ordinal && i < f.Values && j < f.Values:
-				d[i][j] = 0.5 + 0.5*math.Abs(float64(i-j))/float64(f.Values-1)
-			default:
-				d[i][j] = 1
+			if i == j {
+				continue
+			}
+			d[i][j], own[i][j] = 1, 1
+			if f.Ordinal {
+				own[i][j] = 0.5
+				if i < f.Values && j < f.Values {
+					d[i][j] = 0.5 + 0.5*math.Abs(float64(i-j))/float64(f.Values-1)
+				}
 			}
 		}
 	}
-	return d
+	return d, own
 }
 
 func square(n int) [][]float64 {

@@ -27,7 +27,7 @@ func newKernel(in *Inputs, m *Model) *kernel {
 			for v, d := range row {
 				at := col.cells + u*len(row) + v
 				if c < in.features {
-					d *= (k.values[col.values+u] + k.values[col.values+v]) / 2
+					d += col.own[u][v] * ((k.values[col.values+u]+k.values[col.values+v])/2 - 1)
 					k.alone[at] = k.additive / float64(in.features) * math.Exp(-float64(in.Components)*w*d)
 				}
 				k.distance[at], k.exponent[at] = d, w*d

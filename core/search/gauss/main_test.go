@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"gonum.org/v1/gonum/mat"
 )
 
 // features has every kind: a group of three categorical choices that may be absent, a group of two ranks, and one choice alone.
@@ -79,11 +80,13 @@ func naiveKernel(in *Inputs, m *Model, codes [][]int, points [][]float64, i, j i
 		u, v := codes[i][f], codes[j][f]
 		d := 0.0
 		if u != v {
-			d = 1
-			if x.Ordinal && u < x.Values && v < x.Values {
-				d = 0.5 + 0.5*math.Abs(float64(u-v))/float64(x.Values-1)
+			d = (math.Exp(m.LogValues[values[x.Group]+u]) + math.Exp(m.LogValues[values[x.Group]+v])) / 2
+			switch {
+			case x.Ordinal && u < x.Values && v < x.Values:
+				d = 0.5*d + 0.5*math.Abs(float64(u-v))/float64(x.Values-1)
+			case x.Ordinal:
+				d = 0.5*d + 0.5
 			}
-			d *= (math.Exp(m.LogValues[values[x.Group]+u]) + math.Exp(m.LogValues[values[x.Group]+v])) / 2
 		}
 		w := math.Exp(m.LogWeights[component])
 		component++
@@ -133,5 +136,34 @@ func TestKernelIsTheFormula(t *testing.T) {
 			}
 			require.InDelta(t, k.signal, k.between(j, j, r), 1e-12)
 		}
+	}
+}
+
+// TestKernelIsPositiveDefinite at extreme hyperparameters, on all architectures of two choices at once.
+func TestKernelIsPositiveDefinite(t *testing.T) {
+	few := []Feature{{Values: 5, Ordinal: true, Group: 1}, {Values: 5, Ordinal: true, Group: 1}, {Values: 2, Group: 2}}
+	var codes [][]int
+	for i := range 6 * 6 * 3 {
+		codes = append(codes, []int{i % 6, i / 6 % 6, i / 36})
+	}
+	in, rng := NewInputs(few, codes, nil), seeded(6)
+	for range 50 {
+		m := NewModel(in, Fixed{})
+		v := m.vector()
+		for i := range v {
+			v[i] += 2 * rng.NormFloat64()
+		}
+		m, _ = m.with(v)
+		k := newKernel(in, m)
+		a := mat.NewSymDense(len(codes), nil)
+		for i := range codes {
+			r := k.row(i)
+			for j := range i + 1 {
+				a.SetSym(i, j, k.between(j, i, r))
+			}
+		}
+		var e mat.EigenSym
+		require.True(t, e.Factorize(a, false))
+		require.Greater(t, e.Values(nil)[0], -1e-9*k.signal)
 	}
 }

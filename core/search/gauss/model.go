@@ -11,14 +11,15 @@ const limit = 12
 
 // Model are the hyperparameters.
 type Model struct {
-	// LogWeights are log w of the kernel's components, LogValues log a of the values of choices, Additive is the logit of p, the share of what each choice
-	// does alone.
+	// LogWeights are log w of the kernel's components, LogValues log a of the values of choices, Additive is the logit of p, the share of what each
+	// choice does alone.
 	LogWeights, LogValues []float64
 	Additive              float64
 	// LogSignal is log s², LogNoise the log noise variance at a warped mean of 0, and Slope its change per unit of the mean.
 	LogSignal, LogNoise, Slope float64
 	Bend                       float64 // of the warp
-	// Inflation multiplies both variances of calibrated predictions: the mean square of the residuals left out one by one, in units of what the fit expected.
+	// Inflation multiplies both variances of calibrated predictions: the mean square of the residuals left out one by one, in units of what the fit
+	// expected.
 	Inflation float64
 	Fixed     Fixed
 }

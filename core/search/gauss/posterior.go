@@ -30,8 +30,8 @@ type Posterior struct {
 	latent    []float64         // the posterior mean at them, clipped
 }
 
-// Condition returns the posterior given scores at points, of which there must be one or more. Points in pending have no score yet: they are taken to come out
-// as expected, which leaves the means and reduces the variance around them.
+// Condition returns the posterior given scores at points, of which there must be one or more. Points in pending have no score yet: they are taken to
+// come out as expected, which leaves the means and reduces the variance around them.
 func (m *Model) Condition(in *Inputs, at []int, scores []float64, pending []int) *Posterior {
 	p := &Posterior{in: in, model: m, k: newKernel(in, m), Warp: newWarp(scores, m.Bend), Best: math.Inf(-1)}
 	y := make([]float64, len(at), len(at)+len(pending))
@@ -120,8 +120,8 @@ func (p *Posterior) Mean(i int) float64 {
 	return mean
 }
 
-// Bound is the posterior mean at point i, and an upper bound of the variance: what is left when only the most similar conditioning point is known, which
-// takes no solve.
+// Bound is the posterior mean at point i, and an upper bound of the variance: what is left when only the most similar conditioning point is known,
+// which takes no solve.
 func (p *Posterior) Bound(i int) (mean, variance float64) {
 	mean = p.mean
 	nearest, at := 0.0, 0
@@ -158,10 +158,9 @@ func (p *Posterior) variance(k []float64) float64 {
 // Noise is the variance of a score around the latent function where the mean is z, in warped units.
 func (p *Posterior) Noise(z float64) float64 { return p.model.noise(z) }
 
-// Uncertainty is the calibrated belief at point i in the scores' units: the expected score, and the deviations of the latent function (epistemic) and of one
-// score around it (aleatoric).
-func (p *Posterior) Uncertainty(i int) (mean, epistemic, aleatoric float64) {
-	z, v := p.Predict(i)
+// Uncertainty turns a prediction into the calibrated belief in the scores' units: the expected score, and the deviations of the latent function
+// (epistemic) and of one score around it (aleatoric).
+func (p *Posterior) Uncertainty(z, v float64) (mean, epistemic, aleatoric float64) {
 	f := p.model.Inflation
 	return p.Warp.Score(z), p.Warp.Size(z, math.Sqrt(f*v)), p.Warp.Size(z, math.Sqrt(f*p.Noise(z)))
 }

@@ -104,8 +104,9 @@ func TestRelaxedPointsAreTheArchitectures(t *testing.T) {
 	})
 }
 
-// TestFitFindsTheModel draws scores from the model: fitted hyperparameters explain them better than the prior's mode, the weightiest choice is recognised, and
-// calibrated intervals hold what they should. Of 4,800 held-back values in eight draws the standard errors are under 1%, but those of one draw are dependent.
+// TestFitFindsTheModel draws scores from the model: fitted hyperparameters explain them better than the prior's mode, the weightiest choice is
+// recognised, and calibrated intervals hold what they should. Of 4,800 held-back values in eight draws the standard errors are under 1%, but those
+// of one draw are dependent.
 func TestFitFindsTheModel(t *testing.T) {
 	const draws, n, all = 8, 150, 750
 	var in68, in95, raw68, fitted, unfitted, recognised float64

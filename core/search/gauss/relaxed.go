@@ -9,8 +9,8 @@ import (
 	"gonum.org/v1/gonum/floats"
 )
 
-// A relaxed point gives every value of every feature a share instead of choosing one, and has a place of its own in the embedding: a vector of one number
-// per value (absence included) and one per dimension. On it the posterior is smooth, and can be optimised by second-order steps.
+// A relaxed point gives every value of every feature a share instead of choosing one, and has a place of its own in the embedding: a vector of one
+// number per value (absence included) and one per dimension. On it the posterior is smooth, and can be optimised by second-order steps.
 
 // Relaxed is point i as such a vector.
 func (in *Inputs) Relaxed(i int) []float64 {

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// Warp maps scores to the units of the process: z = (g(u) - Shift) / Scale with u = (score - Centre) / Spread, where g is the identity above the centre
-// and -log(1 - Bend u) / Bend below it. Centre and spread are median and normalised interquartile range of the scores. The more it bends, the less it
-// matters how bad the bad ones are.
+// Warp maps scores to the units of the process: z = (g(u) - Shift) / Scale with u = (score - Centre) / Spread, where g is the identity above the
+// centre and -log(1 - Bend u) / Bend below it. Centre and spread are median and normalised interquartile range of the scores. The more it bends, the
+// less it matters how bad the bad ones are.
 type Warp struct {
 	Centre, Spread, Bend, Shift, Scale float64
 }
