@@ -320,3 +320,17 @@ type Replayer interface {
 	// kernels on the same memory; what differs otherwise, such as the seeds of dropout, is brought up to date.
 	Replay(key any, run func() error) error
 }
+
+// Updater is a Device that makes an optimiser step without the host's help, so that nothing waits between the backward pass and the new weights.
+type Updater interface {
+	Update(Update)
+}
+
+// Update is AdamW over all parameters of a model, Decay for the first Decayed of them alone. Squares holds the sum of squares of G, of which the norm is
+// limited to Clip as PyTorch does (0 is no limit). Nothing changes if Squares or Loss is not finite.
+type Update struct {
+	AdamW
+	Decayed       int
+	Squares, Loss Tensor
+	Clip          float64
+}

@@ -120,6 +120,16 @@ func (n *Net) Gradients(ctx context.Context, b Batch, dropSeed uint64, step int)
 	return n.lossOf(c), nil
 }
 
+// QueueGradients is Gradients without waiting: the loss is valid once the device has been synchronised, and until the next pass.
+func (n *Net) QueueGradients(ctx context.Context, b Batch, dropSeed uint64, step int) (loss device.Tensor, err error) {
+	n.env.Seed, n.env.Step = dropSeed, uint32(step)
+	c, err := n.prepare(b, training)
+	if err != nil {
+		return device.Tensor{}, err
+	}
+	return c.plan.Output(c.graph.loss).T, c.plan.Run(ctx, &n.env, n.profile)
+}
+
 // Loss computes the loss without dropout.
 func (n *Net) Loss(ctx context.Context, b Batch) (float64, error) {
 	c, err := n.run(ctx, b, evaluation)

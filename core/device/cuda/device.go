@@ -244,6 +244,7 @@ func (d *Device) DownloadF32(dst []float32, src device.Tensor) {
 	d.begin("download", len(dst))
 	if d.ready() {
 		d.fail(d.stage.download(unsafe.Slice((*byte)(unsafe.Pointer(&dst[0])), 4*len(dst)), address(src)))
+		d.queued = 0
 	}
 	if !d.ready() {
 		for i := range dst {
@@ -260,7 +261,7 @@ func sameLength(dst, src int) {
 
 // Sync waits for all work queued so far and reports the first failure. After ErrLost every Sync fails.
 func (d *Device) Sync(ctx context.Context) error {
-	if d.ready() {
+	if d.ready() && d.queued > 0 {
 		last := d.op
 		if err := d.drv.sync(); err != nil {
 			d.op = operation{name: fmt.Sprintf("one of %d operations up to %s (FLEXI_CUDA_SYNC=1 says which)", d.queued, last)}

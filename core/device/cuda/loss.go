@@ -132,6 +132,18 @@ func (d *Device) AdamW(a device.AdamW) {
 	each(d, adamW, a.W.Len, &k)
 }
 
+var _ device.Updater = (*Device)(nil)
+
+// Update is AdamW over all parameters, with clipping, in one kernel.
+func (d *Device) Update(u device.Update) {
+	u.Check()
+	d.begin("adamw with clipping", u.W.Len)
+	k := adamOf(u.AdamW)
+	k.w, k.m, k.v = d.outTensor(u.W), d.outTensor(u.M), d.outTensor(u.V)
+	k.decayed, k.squares, k.loss, k.clip = int64(u.Decayed), address(u.Squares), address(u.Loss), float32(u.Clip)
+	each(d, adamW, u.W.Len, &k)
+}
+
 func adamOf(a device.AdamW) adamArgs {
 	rate := a.LR / (1 - math.Pow(a.Beta1, float64(a.Step)))
 	return adamArgs{

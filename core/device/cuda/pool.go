@@ -204,24 +204,28 @@ func (s *stage) upload(to uintptr, from []byte) error {
 	return nil
 }
 
+// download copies what is queued to be computed, and waits for it.
 func (s *stage) download(to []byte, from uintptr) error {
 	if err := s.open(); err != nil {
 		return err
 	}
-	if err := s.drv.sync(); err != nil {
-		return err
-	}
-	s.used = 0
 	for len(to) > 0 {
-		n := min(len(to), len(s.memory))
-		if err := s.drv.download(s.memory[:n], from); err != nil {
+		if s.used == len(s.memory) {
+			if err := s.drv.sync(); err != nil {
+				return err
+			}
+			s.used = 0
+		}
+		room := s.memory[s.used:]
+		n := min(len(to), len(room))
+		if err := s.drv.download(room[:n], from); err != nil {
 			return err
 		}
 		if err := s.drv.sync(); err != nil {
 			return err
 		}
-		copy(to, s.memory[:n])
-		to, from = to[n:], from+uintptr(n)
+		copy(to, room[:n])
+		s.used, to, from = 0, to[n:], from+uintptr(n)
 	}
 	return nil
 }

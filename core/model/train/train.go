@@ -58,8 +58,8 @@ type Trainer struct {
 	step   int
 	memory *device.Memory
 	m, v   device.Tensor
-	norm   device.Tensor
-	sum    [1]float32 // norm on the host
+	norm   device.Tensor // the squared norm of the gradient, and the loss behind it
+	sum    [2]float32    // norm on the host
 }
 
 // New prepares a trainer at step 0. Close gives its memory back; the Net stays the caller's.
@@ -73,7 +73,7 @@ func New(dev device.Device, net *model.Net, opt Optimizer, seed uint64) (*Traine
 		dev: dev, net: net, opt: opt, seed: seed, memory: memory,
 		m:    device.NewTensor(memory, 0, values.Len, device.F32),
 		v:    device.NewTensor(memory, values.Len, values.Len, device.F32),
-		norm: device.NewTensor(memory, 2*values.Len, 1, device.F32),
+		norm: device.NewTensor(memory, 2*values.Len, 2, device.F32),
 	}, nil
 }
 
@@ -85,6 +85,9 @@ func (t *Trainer) Steps() int { return t.step }
 
 // Step makes one update and returns the loss before it. A non-finite loss or gradient is a *NonFiniteError, and the weights stay as they were.
 func (t *Trainer) Step(ctx context.Context, b model.Batch) (float64, error) {
+	if u, ok := t.dev.(device.Updater); ok {
+		return t.stepAtOnce(ctx, u, b)
+	}
 	loss, err := t.net.Gradients(ctx, b, t.seed, t.step)
 	if err != nil {
 		return 0, fmt.Errorf("step %d: %w", t.step, err)
@@ -104,13 +107,47 @@ func (t *Trainer) Step(ctx context.Context, b model.Batch) (float64, error) {
 	return loss, nil
 }
 
+// stepAtOnce queues a whole step and waits for it once. The device leaves the weights alone where the loss or the norm is not finite.
+func (t *Trainer) stepAtOnce(ctx context.Context, u device.Updater, b model.Batch) (float64, error) {
+	out, err := t.net.QueueGradients(ctx, b, t.seed, t.step)
+	if err != nil {
+		return 0, fmt.Errorf("step %d: %w", t.step, err)
+	}
+	values, grads, decayed := t.net.Flat()
+	squares, loss := t.norm.Slice(0, 1), t.norm.Slice(1, 1)
+	t.dev.SumSquares(squares, grads)
+	t.dev.Copy(loss.Mat(1, 1), out.Mat(1, 1))
+	u.Update(device.Update{
+		AdamW: t.adamW(values, grads, t.m, t.v, t.opt.Decay, 1), Decayed: decayed, Squares: squares, Loss: loss, Clip: t.opt.Clip,
+	})
+	t.dev.DownloadF32(t.sum[:], t.norm)
+	if err := t.dev.Sync(ctx); err != nil {
+		return 0, fmt.Errorf("step %d: %w", t.step, err)
+	}
+	switch {
+	case !finite(float64(t.sum[1])):
+		return 0, t.nonFinite(ctx, "loss", b)
+	case !finite(float64(t.sum[0])):
+		return 0, t.nonFinite(ctx, "gradient norm", b)
+	}
+	t.step++
+	return float64(t.sum[1]), nil
+}
+
+func (t *Trainer) adamW(w, g, m, v device.Tensor, decay, scale float64) device.AdamW {
+	return device.AdamW{
+		W: w, G: g, M: m, V: v, LR: t.opt.Rate(t.step), Beta1: t.opt.Beta1, Beta2: t.opt.Beta2, Eps: t.opt.Epsilon, Decay: decay,
+		GradScale: float32(scale), Step: t.step + 1,
+	}
+}
+
 func (t *Trainer) gradientNorm(ctx context.Context) (float64, error) {
 	_, grads, _ := t.net.Flat()
-	t.dev.SumSquares(t.norm, grads)
+	t.dev.SumSquares(t.norm.Slice(0, 1), grads)
 	if err := t.dev.Sync(ctx); err != nil {
 		return 0, fmt.Errorf("step %d: gradient norm: %w", t.step, err)
 	}
-	t.dev.DownloadF32(t.sum[:], t.norm)
+	t.dev.DownloadF32(t.sum[:1], t.norm.Slice(0, 1))
 	return math.Sqrt(float64(t.sum[0])), nil
 }
 
@@ -125,11 +162,7 @@ func (t *Trainer) update(norm float64) {
 		if n == 0 {
 			return
 		}
-		t.dev.AdamW(device.AdamW{
-			W: values.Slice(off, n), G: grads.Slice(off, n), M: t.m.Slice(off, n), V: t.v.Slice(off, n),
-			LR: t.opt.Rate(t.step), Beta1: t.opt.Beta1, Beta2: t.opt.Beta2, Eps: t.opt.Epsilon, Decay: decay,
-			GradScale: float32(scale), Step: t.step + 1,
-		})
+		t.dev.AdamW(t.adamW(values.Slice(off, n), grads.Slice(off, n), t.m.Slice(off, n), t.v.Slice(off, n), decay, scale))
 	}
 	part(0, decayed, t.opt.Decay)
 	part(decayed, values.Len-decayed, 0)
