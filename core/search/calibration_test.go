@@ -135,8 +135,8 @@ func noiseRatio(t *testing.T, tab *table.Table, in *gauss.Inputs, rows []int, pa
 	return ratio
 }
 
-// repeats are the two scores of architectures that the file holds twice, and the architectures that failed on a task (STS-B below 75, RTE below 40
-// or CoLA below 1, where the others have 77 to 86, 48 to 65 and up to 46), by position in the table.
+// repeats are the two scores of architectures that the file holds twice, and the architectures that failed on a task (STS-B below 75 or RTE below 40,
+// where the others have 75 to 86 and 48 to 65), by position in the table.
 func repeats(t *testing.T, tab *table.Table) (pairs map[int][2]float64, failed map[int]bool) {
 	t.Helper()
 	raw, err := os.ReadFile(filepath.Join("..", "..", "..", "shared", "data", "nas", "flexibert-glue500.csv.gz"))
@@ -167,9 +167,10 @@ func repeats(t *testing.T, tab *table.Table) (pairs map[int][2]float64, failed m
 			pairs[at] = [2]float64{other, number(row, "glue")}
 		}
 		seen[at] = number(row, "glue")
-		if number(row, "sts") < 75 || number(row, "rte") < 40 || number(row, "cola") < 1 {
+		if number(row, "sts") < 75 || number(row, "rte") < 40 {
 			failed[at] = true
 		}
 	}
+	t.Logf("%d architectures failed on STS-B or RTE", len(failed))
 	return pairs, failed
 }
