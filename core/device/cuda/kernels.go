@@ -109,13 +109,13 @@ type (
 	}
 	finishArgs struct {
 		y, pre, residual view
-		bias             pointer
+		bias, half       pointer
 		drop             dropArgs
-		act, _           int32
+		act, vector      int32
 	}
 	undoArgs struct {
 		dy, pre, grad view
-		parts         pointer
+		parts, half   pointer
 		drop          dropArgs
 		act, _        int32
 	}
@@ -133,6 +133,7 @@ type (
 	normArgs struct {
 		x, y                    view
 		gamma, beta, mean, rstd pointer
+		half                    pointer
 		drop                    dropArgs
 		eps                     float32
 		_                       int32

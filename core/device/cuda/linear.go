@@ -70,7 +70,12 @@ func (d *Device) LinearForward(l device.Linear) {
 	if l.Act == device.GELU {
 		a.pre = d.out(l.Pre)
 	}
-	each(d, finishLinear, l.Y.Rows*l.Y.Cols, &a)
+	a.half, a.vector = d.halfOf(a.y), whole(a.y.cols, a.y, a.pre, a.residual, view{at: a.bias})
+	n := l.Y.Rows * l.Y.Cols
+	if a.vector == 1 {
+		n /= 4
+	}
+	each(d, finishLinear, n, &a)
 }
 
 // LinearBackward is the backward pass of LinearForward.
@@ -92,6 +97,7 @@ func (d *Device) undo(l device.LinearGrad) device.Mat {
 	grad := l.DY
 	if l.Act != device.Identity || l.Drop.On() {
 		grad, a.grad = l.DPre, d.out(l.DPre)
+		a.half = d.halfOf(a.grad)
 	} else if l.DBias.Empty() {
 		return grad
 	}
@@ -133,10 +139,12 @@ func (d *Device) LayerNormForward(l device.LayerNorm) {
 	if l.X.Rows == 0 {
 		return
 	}
-	start(d, layerNorm, ceil(l.X.Rows, threads/32), 1, &normArgs{
+	a := normArgs{
 		x: in(l.X), y: d.out(l.Y), gamma: address(l.Gamma), beta: address(l.Beta), mean: d.outTensor(l.Mean), rstd: d.outTensor(l.RStd),
 		drop: dropOf(l.Drop), eps: l.Eps,
-	})
+	}
+	a.half = d.halfOf(a.y)
+	start(d, layerNorm, ceil(l.X.Rows, threads/32), 1, &a)
 }
 
 // LayerNormBackward is the backward pass of LayerNormForward.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/bits"
 	"strings"
+
+	"flexi/core/device"
 )
 
 // pool keeps working memory for the next kernel that needs as much. Kernels run in the order of one stream, so memory can be given away again while the
@@ -143,6 +145,19 @@ func (d *Device) half(v view) (uintptr, int) {
 	each(d, toBF16, int(v.rows)*ld/2, &castArgs{x: v, z: s.at, ld: int32(ld)})
 	d.shadows = append(d.shadows, s)
 	return s.at, ld
+}
+
+// halfOf is where a kernel that writes a view puts its copy in bfloat16 at the same time, for the product that is likely to follow; 0 if it need not, or
+// if rows would need padding.
+func (d *Device) halfOf(v view) uintptr {
+	if d.precision != device.PrecisionBF16 || v.cols%8 != 0 || v.rows == 0 {
+		return 0
+	}
+	at := d.take(2 * int(v.rows) * int(v.cols))
+	if d.ready() {
+		d.shadows = append(d.shadows, shadow{of: v, at: at, ld: int(v.cols)})
+	}
+	return at
 }
 
 // changed forgets the copies of what lies in memory that is about to be written.

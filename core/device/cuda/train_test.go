@@ -35,8 +35,13 @@ func batch(seed uint64) model.Batch {
 	return b
 }
 
-// losses trains a few steps with dropout.
-func losses(t *testing.T, dev device.Device, arch string, steps int) []float64 {
+// training is a model on a device, with dropout and clipping.
+type training struct {
+	net *model.Net
+	tr  *train.Trainer
+}
+
+func start(t *testing.T, dev device.Device, arch string) training {
 	t.Helper()
 	var a model.Arch
 	if err := a.UnmarshalJSON([]byte(arch)); err != nil {
@@ -46,19 +51,31 @@ func losses(t *testing.T, dev device.Device, arch string, steps int) []float64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer net.Close()
+	t.Cleanup(net.Close)
 	tr, err := train.New(dev, net, train.Optimizer{LR: 3e-3, Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, Decay: 0.01, Clip: 1}, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tr.Close()
+	t.Cleanup(tr.Close)
+	return training{net, tr}
+}
+
+// step makes step i and returns its loss.
+func (x training) step(t *testing.T, i int) float64 {
+	t.Helper()
+	loss, err := x.tr.Step(context.Background(), batch(uint64(i)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loss
+}
+
+func losses(t *testing.T, dev device.Device, arch string, steps int) []float64 {
+	t.Helper()
+	x := start(t, dev, arch)
 	var out []float64
 	for i := range steps {
-		loss, err := tr.Step(context.Background(), batch(uint64(i)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, loss)
+		out = append(out, x.step(t, i))
 	}
 	return out
 }
@@ -72,7 +89,7 @@ func TestTrainingAgreesWithTheCPU(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				defer host.Close()
+				t.Cleanup(func() { host.Close() })
 				want := losses(t, host, arch, 5)
 				got := losses(t, cuda.NewOnProcessor(t, precision), arch, 5)
 				again := losses(t, cuda.NewOnProcessor(t, precision), arch, 5)
@@ -151,6 +168,40 @@ func TestLossAfter500Steps(t *testing.T) {
 		t.Logf("seed %d: loss %.5f on the GPU, %.5f on the CPU, ratio %.5f", seed, gpu, want, gpu/want)
 		if !(math.Abs(gpu/want-1) <= 0.01) {
 			t.Errorf("seed %d: off by more than 1%%", seed)
+		}
+	}
+}
+
+// A training goes on on the other device from its checkpoint, as if it had always been there but for rounding.
+func TestCheckpointsMoveBetweenDevices(t *testing.T) {
+	newHost := func() device.Device {
+		d, err := cpu.New(1, device.PrecisionF32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { d.Close() })
+		return d
+	}
+	want := losses(t, newHost(), models["attention"], 6)
+	for name, devices := range map[string][2]device.Device{
+		"CPU to GPU": {newHost(), cuda.NewOnProcessor(t, device.PrecisionF32)},
+		"GPU to CPU": {cuda.NewOnProcessor(t, device.PrecisionF32), newHost()},
+	} {
+		first := start(t, devices[0], models["attention"])
+		for i := range 3 {
+			first.step(t, i)
+		}
+		second := start(t, devices[1], models["attention"])
+		if missing, unexpected, err := second.net.SetTensors(first.net.Tensors()); err != nil || len(missing)+len(unexpected) > 0 {
+			t.Fatal(missing, unexpected, err)
+		}
+		if err := second.tr.Restore(first.tr.Steps(), first.tr.Tensors()); err != nil {
+			t.Fatal(err)
+		}
+		for i := 3; i < 6; i++ {
+			if got := second.step(t, i); !(math.Abs(got-want[i]) <= 2e-4*want[i]) {
+				t.Errorf("%s: step %d has loss %v, want %v", name, i, got, want[i])
+			}
 		}
 	}
 }

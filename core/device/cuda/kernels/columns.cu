@@ -17,7 +17,7 @@ __device__ float column_total(float x) {
 }
 
 // UndoArgs: grad = Drop'(dy) * act'(pre or y); parts[group][column] receives its sums. grad may be absent, and so may parts.
-struct UndoArgs { View dy, pre, grad; float* parts; Drop drop; int act, unused; };
+struct UndoArgs { View dy, pre, grad; float* parts; bf16* half; Drop drop; int act, unused; };
 
 KERNEL(undo_linear, UndoArgs, 256) {
   int j = blockIdx.x * 32 + threadIdx.x % 32, first = blockIdx.y * GROUP_ROWS, cols = a.dy.cols;
@@ -32,6 +32,7 @@ KERNEL(undo_linear, UndoArgs, 256) {
         g *= 1.f - y * y;
       }
       if (a.grad.p) row_of(a.grad, i)[j] = g;
+      store_half(a.half, i, cols, j, g);
       sum += g;
     }
   if (!a.parts) return;

@@ -34,19 +34,50 @@ KERNEL(to_bf16, CastArgs, 256) {
   }
 }
 
-// FinishArgs: y = residual + Drop(act(y + bias)), in place; pre receives y + bias if it is there.
-struct FinishArgs { View y, pre, residual; const float* bias; Drop drop; int act, unused; };
+// FinishArgs: y = residual + Drop(act(y + bias)), in place; pre receives y + bias if it is there. vector says that columns and rows of all operands are
+// whole, aligned groups of four.
+struct FinishArgs { View y, pre, residual; const float* bias; bf16* half; Drop drop; int act, vector; };
+
+__device__ __forceinline__ float finished(const FinishArgs& a, uint32_t index, float v) {
+  if (a.act == GELU) v = gelu(v);
+  if (a.act == TANH) v = tanhf(v);
+  return dropped(a.drop, index, v);
+}
+
+__device__ __forceinline__ void finish_four(const FinishArgs& a, int i, int j) {
+  float4 v = *(const float4*)(row_of(a.y, i) + j);
+  if (a.bias) {
+    float4 b = *(const float4*)(a.bias + j);
+    v.x += b.x, v.y += b.y, v.z += b.z, v.w += b.w;
+  }
+  if (a.pre.p) *(float4*)(row_of(a.pre, i) + j) = v;
+  uint32_t index = (uint32_t)i * (uint32_t)a.y.cols + j;
+  v.x = finished(a, index, v.x), v.y = finished(a, index + 1, v.y), v.z = finished(a, index + 2, v.z), v.w = finished(a, index + 3, v.w);
+  if (a.residual.p) {
+    float4 r = *(const float4*)(row_of(a.residual, i) + j);
+    v.x += r.x, v.y += r.y, v.z += r.z, v.w += r.w;
+  }
+  *(float4*)(row_of(a.y, i) + j) = v;
+  if (a.half) {
+    uint32_t* half = (uint32_t*)(a.half + (long long)i * a.y.cols + j);
+    half[0] = pack_bf16(v.x, v.y);
+    half[1] = pack_bf16(v.z, v.w);
+  }
+}
 
 KERNEL(finish_linear, FinishArgs, 256) {
+  if (a.vector) {
+    EACH(i, j, a.y.rows, a.y.cols / 4) finish_four(a, i, 4 * j);
+    return;
+  }
   EACH(i, j, a.y.rows, a.y.cols) {
     float* y = row_of(a.y, i) + j;
     float v = *y;
     if (a.bias) v += a.bias[j];
     if (a.pre.p) row_of(a.pre, i)[j] = v;
-    if (a.act == GELU) v = gelu(v);
-    if (a.act == TANH) v = tanhf(v);
-    v = dropped(a.drop, (uint32_t)at_, v);
+    v = finished(a, (uint32_t)at_, v);
     if (a.residual.p) v += row_of(a.residual, i)[j];
     *y = v;
+    store_half(a.half, i, a.y.cols, j, v);
   }
 }

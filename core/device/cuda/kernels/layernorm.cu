@@ -1,6 +1,6 @@
 // Layer normalisation, one warp per row.
 
-struct NormArgs { View x, y; const float *gamma, *beta; float *mean, *rstd; Drop drop; float eps; int unused; };
+struct NormArgs { View x, y; const float *gamma, *beta; float *mean, *rstd; bf16* half; Drop drop; float eps; int unused; };
 
 KERNEL(layernorm, NormArgs, 256) {
   int lane = threadIdx.x % WARP, i = blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP, n = a.x.cols;
@@ -16,8 +16,11 @@ KERNEL(layernorm, NormArgs, 256) {
     a.mean[i] = mean;
     a.rstd[i] = rstd;
   }
-  for (int j = lane; j < n; j += WARP)
-    y[j] = dropped(a.drop, (uint32_t)i * (uint32_t)n + j, a.gamma[j] * (x[j] - mean) * rstd + a.beta[j]);
+  for (int j = lane; j < n; j += WARP) {
+    float v = dropped(a.drop, (uint32_t)i * (uint32_t)n + j, a.gamma[j] * (x[j] - mean) * rstd + a.beta[j]);
+    y[j] = v;
+    store_half(a.half, i, n, j, v);
+  }
 }
 
 // NormGradArgs: with xhat = (x-mean)·rstd and u = dy·gamma: dx = rstd·(u - sum(u)/n - xhat·sum(u·xhat)/n).
