@@ -338,3 +338,32 @@ func BenchmarkNextBoshnas(b *testing.B) {
 		})
 	}
 }
+
+// TestBoshnasGPResumesExactly: a policy restored between any two proposals, on choices, goes on with the same picks and beliefs.
+func TestBoshnasGPResumesExactly(t *testing.T) {
+	lib, scores := choices()
+	calm, resumed := newGP(t, lib, nil), newGP(t, lib, nil)
+	var outcomes []Outcome
+	for range 30 {
+		state, err := resumed.State()
+		if err != nil {
+			t.Fatal(err)
+		}
+		resumed = newGP(t, lib, nil)
+		if err := resumed.Restore(state); err != nil {
+			t.Fatal(err)
+		}
+		a, err := calm.Next(context.Background(), outcomes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := resumed.Next(context.Background(), outcomes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.Index != b.Index || (a.Predict == nil) != (b.Predict == nil) || a.Predict != nil && *a.Predict != *b.Predict {
+			t.Fatalf("after %d outcomes: %+v, resumed %+v", len(outcomes), a, b)
+		}
+		outcomes = append(outcomes, scored(a.Index, scores[a.Index]))
+	}
+}
