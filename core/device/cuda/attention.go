@@ -25,6 +25,9 @@ func (d *Device) attentionTile() (rows, padding, bytes int) {
 	return 32, 1, 4
 }
 
+// reservedShared is shared memory that is left to the driver.
+const reservedShared = 1024
+
 // maxDim is the widest head the kernels are made for.
 const maxDim = 128
 
@@ -90,6 +93,9 @@ func whole(dim int32, views ...view) int32 {
 
 // startAttention queues a kernel made for the head's width.
 func (d *Device) startAttention(f32, bf16 kernel, blocks, shared int, k *attentionArgs) {
+	if most := d.drv.info().sharedBytes - reservedShared; shared > most {
+		panic(fmt.Sprintf("cuda: heads of %d columns need %d bytes of shared memory, this GPU has %d: use narrower heads or --device cpu", k.dim, shared, most))
+	}
 	rows, _, _ := d.attentionTile()
 	first := f32
 	if d.precision == device.PrecisionBF16 {

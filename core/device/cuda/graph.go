@@ -17,14 +17,12 @@ func (d *Device) Replay(key any, run func() error) error {
 		return run()
 	}
 	r := d.rec.graphs[key]
+	d.rec.clock++
 	if r == nil {
-		r = &recorded{lists: map[int][]uintptr{}}
-		if d.rec.graphs == nil {
-			d.rec.graphs = map[any]*recorded{}
-		}
-		d.rec.graphs[key] = r
+		r = d.newRecording(key)
 		return d.within(r, watching, run)
 	}
+	r.used = d.rec.clock
 	if r.hopeless {
 		return d.within(r, watching, run)
 	}
@@ -41,6 +39,29 @@ func (d *Device) Replay(key any, run func() error) error {
 	}
 	d.fail(r.graph.run())
 	return nil
+}
+
+// maxGraphs is how many keys are remembered, since each keeps working memory of its own; the one not used for longest makes room.
+const maxGraphs = 16
+
+func (d *Device) newRecording(key any) *recorded {
+	if d.rec.graphs == nil {
+		d.rec.graphs = map[any]*recorded{}
+	}
+	r := &recorded{lists: map[int][]uintptr{}, used: d.rec.clock}
+	if len(d.rec.graphs) >= maxGraphs {
+		var oldest any
+		for k, r := range d.rec.graphs {
+			if oldest == nil || r.used < d.rec.graphs[oldest].used {
+				oldest = k
+			}
+		}
+		d.fail(d.drv.sync()) // it may still be running
+		r.lists, d.rec.graphs[oldest].lists = d.rec.graphs[oldest].lists, nil
+		d.forgetGraph(oldest)
+	}
+	d.rec.graphs[key] = r
+	return r
 }
 
 // capture makes the graph and queues it.
@@ -103,6 +124,7 @@ const (
 // recording is the state of Replay.
 type recording struct {
 	graphs map[any]*recorded
+	clock  int // calls of Replay
 	now    *recorded
 	mode   mode
 }
@@ -118,6 +140,7 @@ type recorded struct {
 	at, atProduct, atMemory int
 	differs                 bool
 	hopeless                bool // it could not be recorded
+	used                    int  // when Replay last asked for it
 }
 
 // seen is a launch with a copy of its arguments.

@@ -139,3 +139,35 @@ func TestReplayGivesErrorsOn(t *testing.T) {
 		}
 	}
 }
+
+// Keys beyond the limit push the oldest out, whose memory is used again.
+func TestReplayRemembersAFewKeys(t *testing.T) {
+	h, d, m := graphRig(t, device.PrecisionBF16)
+	replay := func(key int) {
+		if err := d.Replay(key, func() error { passes(d, m[0], m[1], m[2], m[3], 1); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 3 {
+		replay(0)
+	}
+	for key := range 5 * maxGraphs {
+		replay(key + 1)
+		if key%4 == 0 {
+			replay(0) // in use, so it stays
+		}
+		if len(d.rec.graphs) > maxGraphs {
+			t.Fatalf("%d keys", len(d.rec.graphs))
+		}
+	}
+	if r := d.rec.graphs[0]; r == nil || r.graph == nil {
+		t.Error("the key in use was forgotten")
+	}
+	one := h.used
+	for key := range 5 * maxGraphs {
+		replay(-key - 1)
+	}
+	if h.used > one {
+		t.Errorf("memory grows from %d to %d bytes", one, h.used)
+	}
+}

@@ -212,7 +212,7 @@ func (g *gpu) load(image []byte) error {
 			return fmt.Errorf("load kernel %s: %w", name, err)
 		}
 		if kernel(k) >= attentionF32 {
-			if err := g.call("cuFuncSetAttribute", g.functions[k], functionSharedBytes, uintptr(g.about.sharedBytes-1024)); err != nil {
+			if err := g.call("cuFuncSetAttribute", g.functions[k], functionSharedBytes, uintptr(g.about.sharedBytes-reservedShared)); err != nil {
 				return fmt.Errorf("shared memory of kernel %s: %w", name, err)
 			}
 		}

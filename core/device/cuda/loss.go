@@ -6,8 +6,8 @@ import (
 	"flexi/core/device"
 )
 
-// lossBytes is how much memory the logits of a chunk of rows may have.
-const lossBytes = 128 << 20
+// lossBytes is how much memory the logits of a chunk of rows may have: about what the second-level cache of a large GPU holds.
+const lossBytes = 64 << 20
 
 // CrossEntropy is the mean of -log softmax(X·Wᵀ + Bias) at the label over labelled rows, and its gradient, a chunk of rows at a time.
 func (d *Device) CrossEntropy(c device.CrossEntropy) {
@@ -22,12 +22,12 @@ func (d *Device) CrossEntropy(c device.CrossEntropy) {
 		d.fill(d.outTensor(c.Loss), 0, 4)
 		return
 	}
-	t := crossEntropy{CrossEntropy: c, chunk: min(rows, max(1, lossBytes/(4*classes)))}
+	t := crossEntropy{CrossEntropy: c, ld: ceil(classes, 8) * 8}
+	t.chunk = min(rows, max(1, lossBytes/(4*t.ld)))
 	t.scale, t.losses = d.take(4), d.take(8*rows)
-	t.logits, t.parts = d.take(4*t.chunk*classes), d.take(4*ceil(t.chunk, groupRows)*classes)
+	t.logits, t.parts = d.take(4*t.chunk*t.ld), d.take(4*ceil(t.chunk, groupRows)*classes)
 	if d.precision == device.PrecisionBF16 {
-		t.ldHalf = ceil(classes, 8) * 8
-		t.half = d.take(2 * t.chunk * t.ldHalf)
+		t.half = d.take(2 * t.chunk * t.ld)
 	}
 	start(d, countLabels, 1, 1, &countArgs{labels: address(c.Labels), scale: t.scale, n: int32(rows)})
 	for first := 0; first < rows; first += t.chunk {
@@ -40,42 +40,42 @@ func (d *Device) CrossEntropy(c device.CrossEntropy) {
 	}
 }
 
-// crossEntropy is one call and its working memory: 1/count, a loss per row, the chunk's logits, their gradient in bfloat16, and partial sums of it.
+// crossEntropy is one call and its working memory: 1/count, a loss per row, the chunk's logits, their gradient in bfloat16, and partial sums of it. Rows of
+// logits are ld elements apart, so that all are aligned.
 type crossEntropy struct {
 	device.CrossEntropy
-	chunk                              int
+	chunk, ld                          int
 	scale, losses, logits, half, parts uintptr
-	ldHalf                             int
 }
 
 // lossChunk does rows [first, first+n).
 func (d *Device) lossChunk(t crossEntropy, first, n int) {
 	x, classes := t.X.RowsView(first, n), t.W.Rows
 	gradient := !t.DX.Empty() || !t.DW.Empty() || !t.DBias.Empty()
-	z := view{at: t.logits, rows: int32(n), cols: int32(classes), ld: int32(classes)}
-	p := product{m: classes, n: n, k: x.Cols, transA: true, half: t.half != 0, c: z.at, ldc: classes, d: z.at, ldd: classes, batch: 1}
+	z := view{at: t.logits, rows: int32(n), cols: int32(classes), ld: int32(t.ld)}
+	p := product{m: classes, n: n, k: x.Cols, transA: true, half: t.half != 0, c: z.at, ldc: t.ld, d: z.at, ldd: t.ld, batch: 1}
 	p.a, p.lda = d.operand(in(t.W))
 	p.b, p.ldb = d.operand(in(x))
 	d.multiply(p)
 	a := lossArgs{z: z, bias: address(t.Bias), labels: address(t.Labels) + uintptr(4*first), scale: t.scale, losses: t.losses + uintptr(8*first)}
 	if gradient {
-		a.gradient, a.half, a.ldHalf = 1, t.half, int32(t.ldHalf)
+		a.gradient, a.half, a.ldHalf = 1, t.half, int32(t.ld)
 	}
 	start(d, lossRows, n, 1, &a)
 	if !gradient {
 		return
 	}
 	// The gradient of the logits is an operand of the products.
-	grad, ld := t.logits, classes
+	grad := t.logits
 	if t.half != 0 {
-		grad, ld = t.half, t.ldHalf
+		grad = t.half
 	}
 	if !t.DX.Empty() {
 		p := product{m: x.Cols, n: n, k: classes, batch: 1, half: t.half != 0}
 		dx := d.out(t.DX.RowsView(first, n))
 		p.a, p.lda = d.operand(in(t.W))
 		p.c, p.ldc, p.d, p.ldd = dx.at, int(dx.ld), dx.at, int(dx.ld)
-		p.b, p.ldb = grad, ld
+		p.b, p.ldb = grad, t.ld
 		d.multiply(p)
 	}
 	if !t.DW.Empty() {
@@ -83,7 +83,7 @@ func (d *Device) lossChunk(t crossEntropy, first, n int) {
 		dw := d.out(t.DW)
 		p.a, p.lda = d.operand(in(x))
 		p.c, p.ldc, p.d, p.ldd = dw.at, int(dw.ld), dw.at, int(dw.ld)
-		p.b, p.ldb = grad, ld
+		p.b, p.ldb = grad, t.ld
 		if first > 0 {
 			p.beta = 1
 		}
@@ -91,7 +91,7 @@ func (d *Device) lossChunk(t crossEntropy, first, n int) {
 	}
 	if !t.DBias.Empty() {
 		groups := ceil(n, groupRows)
-		start(d, sumColumns, ceil(classes, 32), groups, &columnsArgs{z: z, half: t.half, parts: t.parts, ldHalf: int32(t.ldHalf)})
+		start(d, sumColumns, ceil(classes, 32), groups, &columnsArgs{z: z, half: t.half, parts: t.parts, ldHalf: int32(t.ld)})
 		d.addParts(t.DBias, t.parts, classes, groups, first > 0)
 	}
 }
