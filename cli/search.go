@@ -47,14 +47,14 @@ func (a *app) searchCommand() *cobra.Command {
 		Use:   "search",
 		Short: "Start a search",
 		Long: "Start a search: propose architectures, pre-train and fine-tune them, and learn from their scores what to propose next.\n\n" +
-			"Presets: " + strings.Join(search.PresetNames(), ", ") + ". A YAML file given by --config is laid over the preset; docs/guide.md lists its keys.",
+			"Presets: " + run.PresetNames(search.Presets()) + ". A YAML file given by --config is laid over the preset; docs/guide.md lists its keys.",
 		Example: "flexi search --demo\nflexi search --data ../data --preset quick --candidates 12",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.search(cmd, f) },
 	}
 	fl := cmd.Flags()
 	fl.BoolVar(&f.demo, "demo", false, "search on the built-in demo language: small models, a few minutes (same as --preset demo)")
-	fl.StringVar(&f.preset, "preset", "", "where defaults come from: "+strings.Join(search.PresetNames(), ", "))
+	fl.StringVar(&f.preset, "preset", "", "where defaults come from: "+run.PresetNames(search.Presets()))
 	fl.StringVar(&f.config, "config", "", "YAML file with configuration")
 	fl.StringVar(&f.space, "space", "", "design space: a built-in name ("+strings.Join(search.SpaceNames(), ", ")+") or a YAML file")
 	fl.StringVar(&f.policy, "policy", "", "what proposes: "+strings.Join(search.PolicyNames(), ", "))

@@ -46,7 +46,7 @@ type candidate struct {
 	kept      map[string][]model.NamedTensor
 	inherited map[string][]model.NamedTensor
 
-	meter     meter
+	meter     run.Meter
 	saved     time.Time
 	pretrain  *train.Trainer
 	tuning    *finetune.Tuning
@@ -319,7 +319,7 @@ func (c *candidate) boundary(ctx context.Context, phase string) error {
 
 func (c *candidate) progress(phase string, loss float64, tokens int) {
 	c.stepsDone++
-	c.worker.Progress(run.Progress{Phase: phase, Step: c.stepsDone, Steps: c.steps, Loss: loss, TokensPerSecond: c.meter.add(tokens)})
+	c.worker.Progress(run.Progress{Phase: phase, Step: c.stepsDone, Steps: c.steps, Loss: loss, TokensPerSecond: c.meter.Add(tokens)})
 }
 
 func (c *candidate) closePhase() {

@@ -3,12 +3,10 @@ package search
 import (
 	"errors"
 	"fmt"
-	"os"
-
-	"github.com/goccy/go-yaml"
 
 	"flexi/core/device"
 	"flexi/core/model"
+	"flexi/core/run"
 )
 
 // Config is the whole configuration of a search. A file holds the same keys as the YAML tags; what it leaves out comes from the preset.
@@ -90,8 +88,8 @@ type TransferConfig struct {
 	PerTask bool `yaml:"per_task" json:"per_task"`
 }
 
-// Presets are complete configurations by name.
-func Presets() map[string]Config {
+// Presets are complete configurations, the default first.
+func Presets() []run.Preset[Config] {
 	pretrain := OptimizerConfig{LR: 5e-4, Warmup: 0.1, Decay: 0.01, Beta2: 0.98, Epsilon: 1e-6, Clip: 1}
 	finetune := OptimizerConfig{LR: 1e-4, Warmup: 0.06, Decay: 0.01, Beta2: 0.999, Epsilon: 1e-8, Clip: 1}
 	std := Config{
@@ -131,47 +129,15 @@ func Presets() map[string]Config {
 	paper.Pretrain = PretrainConfig{Steps: 1000000, Batch: 128, Seq: 512, OptimizerConfig: OptimizerConfig{LR: 1e-4, Warmup: 0.01, Decay: 0.01, Beta2: 0.98, Epsilon: 1e-6, Clip: 1}}
 	paper.Finetune = FinetuneConfig{Epochs: 5, Batch: 128, MaxSeq: 512, OptimizerConfig: OptimizerConfig{LR: 2e-5, Decay: 0.01, Beta2: 0.999, Epsilon: 1e-8, Clip: 1}}
 	paper.Transfer = TransferConfig{Mode: model.TransferExact, Threshold: 0.8, PerTask: true}
-	return map[string]Config{"default": std, "quick": quick, "demo": demo, "paper": paper}
+	return []run.Preset[Config]{{Name: "default", Config: std}, {Name: "quick", Config: quick}, {Name: "demo", Config: demo}, {Name: "paper", Config: paper}}
 }
 
-// PresetNames in the order people should read them.
-func PresetNames() []string { return []string{"default", "quick", "demo", "paper"} }
-
-// LoadConfig takes a preset ("" is default) and lays a YAML file over it (path "" is none). An unknown key or a wrong type is an error with its line.
+// LoadConfig takes a preset ("" is the one that the file names, else default) and lays a YAML file over it (path "" is none). An unknown key or a wrong
+// type is an error with its line.
 func LoadConfig(preset, path string) (Config, error) {
-	var text []byte
-	if path != "" {
-		var err error
-		if text, err = os.ReadFile(path); err != nil {
-			return Config{}, fmt.Errorf("read search configuration: %w", err)
-		}
-		if err := checkSize(text); err != nil {
-			return Config{}, fmt.Errorf("search configuration %s: %w", path, err)
-		}
-		var head struct {
-			Preset string `yaml:"preset"`
-		}
-		if err := unmarshalYAML(text, &head); err != nil {
-			return Config{}, fmt.Errorf("search configuration %s: %s", path, yaml.FormatError(err, false, true))
-		}
-		if preset == "" {
-			preset = head.Preset
-		}
-	}
-	if preset == "" {
-		preset = "default"
-	}
-	c, ok := Presets()[preset]
-	if !ok {
-		return Config{}, fmt.Errorf("there is no preset %q; presets are %v", preset, PresetNames())
-	}
-	if path != "" {
-		if err := unmarshalYAML(text, &c, yaml.Strict()); err != nil {
-			return Config{}, fmt.Errorf("search configuration %s: %s", path, yaml.FormatError(err, false, true))
-		}
-		c.Preset = preset
-	}
-	return c, nil
+	c, name, err := run.LoadConfig("search configuration", preset, path, Presets())
+	c.Preset = name
+	return c, err
 }
 
 // Validate reports every mistake that can be seen without reading data, each with the key it is about.

@@ -330,7 +330,7 @@ func TestConfigMistakes(t *testing.T) {
 	c, err := LoadConfig("", file("preset: quick\npretrain:\n  steps: 3\n"))
 	require.NoError(t, err)
 	require.Equal(t, 3, c.Pretrain.Steps)
-	require.Equal(t, Presets()["quick"].Pretrain.LR, c.Pretrain.LR, "what the file leaves out comes from the preset")
+	require.Equal(t, presetOf(t, "quick").Pretrain.LR, c.Pretrain.LR, "what the file leaves out comes from the preset")
 
 	for what, change := range map[string]func(*Config){
 		"candidates":    func(c *Config) { c.Candidates = 0 },
@@ -343,9 +343,16 @@ func TestConfigMistakes(t *testing.T) {
 		},
 		"no such space!": func(c *Config) { c.Space = "no such space!" },
 	} {
-		c := Presets()["demo"]
+		c := presetOf(t, "demo")
 		change(&c)
 		_, err := c.Complete(choose.Choice{})
 		require.ErrorContains(t, err, what)
 	}
+}
+
+func presetOf(t *testing.T, name string) Config {
+	t.Helper()
+	c, err := LoadConfig(name, "")
+	require.NoError(t, err)
+	return c
 }

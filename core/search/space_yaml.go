@@ -10,18 +10,20 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"flexi/core/run"
 )
 
 // ParseSpace parses a design space. Every mistake is reported as "name:line:column: what is wrong; what is allowed".
 func ParseSpace(name, text string) (s *Space, err error) {
-	if perr := withoutPanic(func() error { s, err = parseSpace(name, text); return nil }); perr != nil {
+	if perr := run.WithoutPanic(func() error { s, err = parseSpace(name, text); return nil }); perr != nil {
 		return nil, fmt.Errorf("%s: %w", name, perr)
 	}
 	return s, err
 }
 
 func parseSpace(name, text string) (*Space, error) {
-	if err := checkSize([]byte(text)); err != nil {
+	if err := run.CheckYAML([]byte(text)); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	file, err := parser.ParseBytes([]byte(text), 0)

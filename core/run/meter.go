@@ -1,12 +1,12 @@
-package search
+package run
 
 import (
 	"math"
 	"time"
 )
 
-// meter is a running average of tokens per second.
-type meter struct {
+// Meter is a running average of tokens per second.
+type Meter struct {
 	start  time.Time
 	last   time.Time
 	tokens float64
@@ -15,7 +15,8 @@ type meter struct {
 // meterWindow is the time constant of the average.
 const meterWindow = 5 * time.Second
 
-func (m *meter) add(tokens int) float64 {
+// Add counts tokens that were done now, and returns the rate.
+func (m *Meter) Add(tokens int) float64 {
 	now := time.Now()
 	if m.last.IsZero() {
 		m.start, m.last = now, now
