@@ -62,7 +62,7 @@ func NewLibrary(ctx context.Context, space *Space, archs []model.Arch, o Library
 	if err != nil {
 		return nil, fmt.Errorf("build library: %w", err)
 	}
-	e, err := Embed(ctx, distances, EmbedOptions{Seed: o.Seed, Threads: o.Threads, Paper: o.Paper, Progress: o.Progress})
+	e, err := o.embedding(ctx, distances, lib.Hashes, space.Prices())
 	if err != nil {
 		return nil, fmt.Errorf("build library: %w", err)
 	}

@@ -146,3 +146,26 @@ func TestNextLibraryGoesOneLevelDown(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, none.Len(), "nothing to start from")
 }
+
+func TestLibraryIsCached(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	s := mustSpace(t, "paper")
+	archs, _, err := s.LevelArchs(s.Levels()[0], cacheLeast, 1)
+	require.NoError(t, err)
+	build := func(seed uint64) (lib *Library, sweeps int) {
+		lib, err := NewLibrary(t.Context(), s, archs, LibraryOptions{
+			Vocab: 500, EdgeWeight: DefaultEdgeWeight, Seed: seed, Progress: func(int, int, float64) { sweeps++ },
+		})
+		require.NoError(t, err)
+		return lib, sweeps
+	}
+	first, sweeps := build(1)
+	require.Positive(t, sweeps)
+	again, sweeps := build(1)
+	require.Zero(t, sweeps, "from the cache")
+	require.Equal(t, first, again)
+	_, sweeps = build(2)
+	require.Positive(t, sweeps, "another seed is another embedding")
+	_, ok := decodeEmbedding(make([]byte, 8*(3+EmbedDim)+1), 1)
+	require.False(t, ok)
+}

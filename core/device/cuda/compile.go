@@ -1,16 +1,15 @@
 package cuda
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
+
+	"flexi/core/device/cache"
 )
 
 // compiler is NVRTC.
@@ -80,44 +79,13 @@ func (c *compiler) compile(source, architecture string, more ...string) (code []
 func (c *compiler) kernelCode(architecture string) ([]byte, error) {
 	src := source()
 	key := sha256.Sum256([]byte(fmt.Sprint(src, architecture, options, c.version())))
-	path := ""
-	if dir, err := os.UserCacheDir(); err == nil {
-		path = filepath.Join(dir, "flexi", "kernels-"+architecture+"-"+hex.EncodeToString(key[:8])+".cubin")
-		if code, ok := readCode(path, key); ok {
-			return code, nil
-		}
+	name := "kernels-" + architecture + "-" + hex.EncodeToString(key[:8]) + ".cubin"
+	if code, ok := cache.Read(name, key); ok {
+		return code, nil
 	}
 	code, _, err := c.compile(src, architecture)
-	if err == nil && path != "" {
-		writeCode(path, key, code)
+	if err == nil {
+		cache.Write(name, key, code)
 	}
 	return code, err
-}
-
-// A cached file is the key, the hash of the code, and the code: a damaged one is not used.
-
-func readCode(path string, key [32]byte) ([]byte, bool) {
-	file, err := os.ReadFile(path)
-	if err != nil || len(file) < 64 || !bytes.Equal(file[:32], key[:]) {
-		return nil, false
-	}
-	sum := sha256.Sum256(file[64:])
-	return file[64:], bytes.Equal(file[32:64], sum[:])
-}
-
-// writeCode does without the cache where it cannot be written.
-func writeCode(path string, key [32]byte, code []byte) {
-	if os.MkdirAll(filepath.Dir(path), 0o700) != nil {
-		return
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), "kernels-*")
-	if err != nil {
-		return
-	}
-	defer os.Remove(f.Name())
-	sum := sha256.Sum256(code)
-	_, err = f.Write(bytes.Join([][]byte{key[:], sum[:], code}, nil))
-	if f.Close() == nil && err == nil {
-		_ = os.Rename(f.Name(), path)
-	}
 }

@@ -2,8 +2,6 @@ package cuda
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"testing"
@@ -57,41 +55,5 @@ func TestBadKernelIsAnErrorWithItsPlace(t *testing.T) {
 	_, _, err := nvrtc(t).compile("__global__ void f() { nonsense; }", "sm_90")
 	if err == nil || !bytes.Contains([]byte(err.Error()), []byte("flexi.cu(1)")) {
 		t.Errorf("compiling nonsense: %v", err)
-	}
-}
-
-func TestCachedCodeIsReadBackUnlessDamaged(t *testing.T) {
-	path, key, code := filepath.Join(t.TempDir(), "a", "kernels.cubin"), [32]byte{1, 2, 3}, []byte("machine code")
-	if _, ok := readCode(path, key); ok {
-		t.Error("code of a file that does not exist")
-	}
-	writeCode(path, key, code)
-	if got, ok := readCode(path, key); !ok || !bytes.Equal(got, code) {
-		t.Fatalf("read %q, %v", got, ok)
-	}
-	if _, ok := readCode(path, [32]byte{9}); ok {
-		t.Error("code of other sources")
-	}
-	file, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range file {
-		damaged := bytes.Clone(file)
-		damaged[i] ^= 1
-		if err := os.WriteFile(path, damaged, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, ok := readCode(path, key); ok {
-			t.Errorf("code of a file whose byte %d is damaged", i)
-		}
-	}
-	for _, n := range []int{0, 31, 63, len(file) - 1} {
-		if err := os.WriteFile(path, file[:n], 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, ok := readCode(path, key); ok {
-			t.Errorf("code of a file cut to %d bytes", n)
-		}
 	}
 }
