@@ -31,7 +31,10 @@ type Device struct {
 	biasBlock   func(worker, row0, row1, col0, col1 int)
 }
 
-var _ device.Device = (*Device)(nil)
+var (
+	_ device.Device         = (*Device)(nil)
+	_ device.DecoderKernels = (*Device)(nil)
+)
 
 // New starts a device with the given number of threads, at the instruction-set level that FLEXI_CPU names or the machine supports, and in the
 // precision that Resolve gives.

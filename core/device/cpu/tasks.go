@@ -32,6 +32,14 @@ type call struct {
 	loss              crossEntropy
 	attention         attention
 	attentionGrad     attentionGrad
+	rms               device.RMSNorm
+	rmsGrad           device.RMSNormGrad
+	grouped           grouped
+	common            device.Memory // Device.common as memory of a view
+	adapted           device.AdaptedNorms
+	magnitude         device.Magnitude
+	magnitudeGrad     device.MagnitudeGrad
+	factor            float32
 
 	// weights of the kernel in an order of its own, and the partial results of its tasks
 	weights, parts []float32

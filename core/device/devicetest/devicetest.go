@@ -46,6 +46,10 @@ func families() []family {
 		{name: "rows", cases: rowCases},
 		{name: "loss", cases: lossCases, products: true},
 		{name: "optimizer", cases: optimizerCases},
+		{name: "rmsnorm", cases: rmsNormCases},
+		{name: "swiglu", cases: swigluCases},
+		{name: "grouped attention", cases: groupedCases, products: true},
+		{name: "adapters", cases: adapterCases, products: true},
 	}
 }
 
