@@ -11,8 +11,8 @@ type DecoderKernels interface {
 	GroupedAttentionBackward(GroupedAttentionGrad)
 	// Scale computes z = factor·by[0]·x over equal shapes, in place if z is x; an empty by counts as 1.
 	Scale(z, x Mat, factor float32, by Tensor)
-	// Inner writes factor·sum(x∘y) over equal shapes to out[0]. Rows are summed in their order, in float64.
-	Inner(out Tensor, x, y Mat, factor float32)
+	// Inner writes factor·sum(x∘y) over equal shapes to out[0], or adds it there. Rows are summed in their order, in float64.
+	Inner(out Tensor, x, y Mat, factor float32, accumulate bool)
 	AdaptedNorms(AdaptedNorms)
 	MagnitudeForward(Magnitude)
 	MagnitudeBackward(MagnitudeGrad)

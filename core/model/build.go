@@ -2,8 +2,6 @@ package model
 
 import (
 	"fmt"
-	"slices"
-	"sync"
 
 	"gorgonia.org/gorgonia"
 
@@ -45,39 +43,24 @@ type builder struct {
 	graph
 }
 
-// building guards Gorgonia's graph construction: it shares global nodes and node pools between graphs.
-var building sync.Mutex
-
-// attempts bounds rebuilding after a hash collision; one attempt fails with a probability of about one in a million.
-const attempts = 4
-
 // compile builds the graph of a size, differentiates it if it is for training, and plans its execution.
 func (n *Net) compile(s size) (*compiled, error) {
-	building.Lock()
-	defer building.Unlock()
-	for salt := range uint32(attempts) {
-		b := &builder{Graph: op.NewGraph(n.dev, salt), net: n, size: s, graph: graph{params: map[string]*gorgonia.Node{}}}
+	var b *builder
+	plan, err := exec.Build(n.dev, func(g *op.Graph) (exec.Spec, error) {
+		b = &builder{Graph: g, net: n, size: s, graph: graph{params: map[string]*gorgonia.Node{}}}
 		if s.mode == training {
 			b.drop = float32(n.config.Dropout)
 		}
 		b.model()
 		if err := b.Err(); err != nil {
-			return nil, fmt.Errorf("build model: %w", err)
+			return exec.Spec{}, err
 		}
-		spec, err := b.spec()
-		if err != nil {
-			return nil, err
-		}
-		if b.collided(spec) {
-			continue
-		}
-		plan, err := exec.Compile(spec)
-		if err != nil {
-			return nil, fmt.Errorf("build model: %w", err)
-		}
-		return &compiled{plan: plan, graph: b.graph}, nil
+		return b.spec()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("build model: %w", err)
 	}
-	return nil, fmt.Errorf("build model: %d attempts ended with colliding node hashes", attempts)
+	return &compiled{plan: plan, graph: b.graph}, nil
 }
 
 // spec says what to run, after differentiation.
@@ -109,16 +92,6 @@ func (b *builder) spec() (exec.Spec, error) {
 		spec.Gradients = append(spec.Gradients, exec.Gradient{Node: derivatives[i], To: n.grads.Slice(p.offset, p.elements())})
 	}
 	return spec, nil
-}
-
-// collided reports whether Gorgonia merged two different nodes because their 32-bit hashes agree. Every node of our graphs is needed for the
-// outputs, unless its reader was taken for another node.
-func (b *builder) collided(spec exec.Spec) bool {
-	roots := slices.Clone(spec.Outputs)
-	for _, g := range spec.Gradients {
-		roots = append(roots, g.Node)
-	}
-	return len(exec.Reachable(roots)) != len(b.Expr().AllNodes())
 }
 
 // param is the node of a parameter.
@@ -153,7 +126,7 @@ func (b *builder) residual(x, z *gorgonia.Node, name string) *gorgonia.Node {
 
 func (b *builder) norm(x *gorgonia.Node, name string, drop float32) *gorgonia.Node {
 	gamma, beta := b.weightAndBias(name)
-	return b.LayerNorm(x, gamma, beta, drop)
+	return b.LayerNorm(x, gamma, beta, op.LayerNormEps, drop)
 }
 
 // model is embedding, layers and head (design notes 2.2, 2.7, 2.8).

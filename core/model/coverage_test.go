@@ -95,13 +95,13 @@ func TestPlansShareOneArena(t *testing.T) {
 	if _, err := n.Predict(ctx, b); err != nil {
 		t.Fatal(err)
 	}
-	small := n.arena.Bytes
+	small := n.arena.Bytes()
 	if _, err := n.Gradients(ctx, b, 1, 1); err != nil {
 		t.Fatal(err)
 	}
 	large := n.arena
-	if large.Bytes <= 2*small {
-		t.Errorf("inference needs %d bytes, training %d", small, large.Bytes)
+	if large.Bytes() <= 2*small {
+		t.Errorf("inference needs %d bytes, training %d", small, large.Bytes())
 	}
 	before := predict(t, n, b)
 	if n.arena != large {

@@ -24,7 +24,7 @@ type Net struct {
 	values, grads device.Tensor
 
 	plans   map[size]*compiled
-	arena   *device.Memory
+	arena   exec.Arena
 	profile exec.Profile
 
 	// Reused between calls, so that a training step allocates nothing.
@@ -45,7 +45,7 @@ func NewNet(dev device.Device, a Arch, c Config, o Objective, seed uint64) (*Net
 		return nil, fmt.Errorf("make model: %w", err)
 	}
 	n := &Net{
-		dev: dev, arch: a, config: c, objective: o, flat: newFlat(parameters(a, c, o)), plans: map[size]*compiled{}, env: op.Env{Device: dev},
+		dev: dev, arena: exec.Arena{Device: dev}, arch: a, config: c, objective: o, flat: newFlat(parameters(a, c, o)), plans: map[size]*compiled{}, env: op.Env{Device: dev},
 	}
 	var err error
 	if n.memory, err = dev.Alloc(2 * n.flat.size * device.F32.Size()); err != nil {
@@ -72,10 +72,7 @@ func (n *Net) initialise(seed uint64) {
 
 // Close gives the device memory back; the Net and its tensors are dead afterwards.
 func (n *Net) Close() {
-	if n.arena != nil {
-		n.dev.Free(n.arena)
-		n.arena = nil
-	}
+	n.arena.Free()
 	if n.memory != nil {
 		n.dev.Free(n.memory)
 		n.memory = nil
@@ -207,29 +204,11 @@ func (n *Net) prepare(b Batch, m mode) (*compiled, error) {
 		}
 		n.plans[s] = c
 	}
-	if err := n.reserve(c.plan.ArenaBytes()); err != nil {
+	if err := n.arena.Bind(c.plan); err != nil {
 		return nil, err
 	}
-	c.plan.Bind(n.arena)
 	n.feed(c, b)
 	return c, nil
-}
-
-// reserve makes the arena that all plans share at least so large.
-func (n *Net) reserve(bytes int) error {
-	if n.arena != nil && n.arena.Bytes >= bytes {
-		return nil
-	}
-	if n.arena != nil {
-		n.dev.Free(n.arena)
-		n.arena = nil
-	}
-	arena, err := n.dev.Alloc(bytes)
-	if err != nil {
-		return fmt.Errorf("allocate %d MiB for activations: %w; a smaller batch or shorter rows need less", bytes>>20, err)
-	}
-	n.arena = arena
-	return nil
 }
 
 func (n *Net) feed(c *compiled, b Batch) {

@@ -24,7 +24,7 @@ func scaled(factor float32, by device.Tensor) float32 {
 func (d *Device) scaleRow(_, i int, z []float32) { d.t.Scale(z, row(d.call.x, i), d.call.factor) }
 
 // Inner is factor·sum(x∘y). Operands are a few columns wide, so one thread adds the rows.
-func (d *Device) Inner(out device.Tensor, x, y device.Mat, factor float32) {
+func (d *Device) Inner(out device.Tensor, x, y device.Mat, factor float32, accumulate bool) {
 	need(sameShape(x, y), "inner product of unequal shapes")
 	long("out", out, 1)
 	var sum float64
@@ -34,7 +34,11 @@ func (d *Device) Inner(out device.Tensor, x, y device.Mat, factor float32) {
 			sum += float64(v) * float64(b[j])
 		}
 	}
-	out.F32()[0] = float32(float64(factor) * sum)
+	sum *= float64(factor)
+	if accumulate {
+		sum += float64(out.F32()[0])
+	}
+	out.F32()[0] = float32(sum)
 }
 
 // AdaptedNorms makes one row of the adapted weight at a time.

@@ -46,8 +46,13 @@ func innerCase(rows, cols int) kernelCase {
 	return kernelCase{fmt.Sprintf("inner %dx%d", rows, cols), func(r *rig) {
 		k := r.decoder()
 		x, y, out := r.normal(rows, cols), r.normal(rows, cols), r.vectorOutput(1)
-		k.Inner(out, r.input(x), r.input(y), 0.25)
-		r.compare(func() []matrix { return []matrix{scalar(0.25 * dot(x.x, y.x))} }, result{"out", flat(out), adapterBound})
+		more := r.vectorInPlace(scalar(3))
+		k.Inner(out, r.input(x), r.input(y), 0.25, false)
+		k.Inner(more, r.input(x), r.input(y), 0.25, true)
+		r.compare(func() []matrix {
+			sum := 0.25 * dot(x.x, y.x)
+			return []matrix{scalar(sum), scalar(3 + sum)}
+		}, result{"out", flat(out), adapterBound}, result{"sum", flat(more), adapterBound})
 	}, false}
 }
 

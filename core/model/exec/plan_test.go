@@ -2,6 +2,7 @@ package exec_test
 
 import (
 	"context"
+	"hash/fnv"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -53,15 +54,22 @@ func (b *bench) tensor(n int) device.Tensor {
 
 // param adds a parameter of random values.
 func (b *bench) param(name string, dims ...int) *gorgonia.Node {
-	n := b.Float(name, dims...)
+	n := b.fill(b.Float(name, dims...), name, dims)
+	b.params = append(b.params, n)
+	return n
+}
+
+// fill gives a variable random values that depend on its name.
+func (b *bench) fill(n *gorgonia.Node, name string, dims []int) *gorgonia.Node {
 	host := make([]float32, op.Shape{Dims: dims}.Elements())
-	rng := rand.New(rand.NewPCG(1, uint64(len(b.params))))
+	hash := fnv.New64a()
+	hash.Write([]byte(name))
+	rng := rand.New(rand.NewPCG(1, hash.Sum64()))
 	for i := range host {
-		host[i] = float32(rng.NormFloat64())
+		host[i] = float32(rng.NormFloat64() / 2)
 	}
 	b.values[n] = b.tensor(len(host))
 	b.dev.UploadF32(b.values[n], host)
-	b.params = append(b.params, n)
 	return n
 }
 
@@ -174,15 +182,21 @@ func TestViewsAndSums(t *testing.T) {
 			b := newBench(t, newCPU(t))
 			loss := b.loss(build(b, b.param("x", 3, 6)))
 			plan, grads := b.train(loss)
-			b.run(plan, loss)
-			want := map[*gorgonia.Node][]float32{}
-			for _, p := range b.params {
-				want[p] = append([]float32(nil), grads[p].F32()...)
-			}
-			for _, p := range b.params {
-				checkDifferences(t, b, plan, loss, p, want[p])
-			}
+			checkAllDifferences(t, b, plan, loss, grads, b.params)
 		})
+	}
+}
+
+// checkAllDifferences checks the gradients of some parameters.
+func checkAllDifferences(t *testing.T, b *bench, plan *exec.Plan, loss *gorgonia.Node, grads map[*gorgonia.Node]device.Tensor, of gorgonia.Nodes) {
+	t.Helper()
+	b.run(plan, loss)
+	want := map[*gorgonia.Node][]float32{}
+	for _, p := range of {
+		want[p] = append([]float32(nil), grads[p].F32()...)
+	}
+	for _, p := range of {
+		checkDifferences(t, b, plan, loss, p, want[p])
 	}
 }
 

@@ -137,7 +137,7 @@ func (g *Graph) attentionGrad(a Attention, y, dy *gorgonia.Node, site uint32) go
 	})
 	grads := make(gorgonia.Nodes, n)
 	for i := range parts {
-		grads[i] = g.part(dq, i)
+		grads[i] = g.gradient(in[i], dq, i)
 	}
 	return grads
 }

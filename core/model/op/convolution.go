@@ -28,7 +28,7 @@ func (g *Graph) Depthwise(x, w *gorgonia.Node, batch, seq int) *gorgonia.Node {
 					e.Device.DepthwiseBackward(device.DepthwiseGrad{Depthwise: params(in[0], in[1]), DY: in[2], DX: out[0], DW: out[1]})
 				},
 			})
-			return gorgonia.Nodes{dx, g.part(dx, 1)}
+			return gorgonia.Nodes{g.gradient(x, dx, 0), g.gradient(w, dx, 1)}
 		},
 	})
 }
@@ -65,7 +65,7 @@ func (g *Graph) Taps(t Taps) *gorgonia.Node {
 					e.Device.TapsBackward(device.TapsGrad{Taps: t.params(in[0], in[1], in[2]), DY: in[3], DLogits: out[0], DV: out[1]})
 				},
 			})
-			return gorgonia.Nodes{dLogits, g.part(dLogits, 1)}
+			return gorgonia.Nodes{g.gradient(t.Logits, dLogits, 0), g.gradient(t.V, dLogits, 1)}
 		},
 	})
 }

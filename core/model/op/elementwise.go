@@ -12,8 +12,17 @@ func (g *Graph) Mul(x, y *gorgonia.Node) *gorgonia.Node {
 	g.expect("multiply", "operand", y, rows, cols)
 	return g.kernel(kernelSpec{
 		name: "multiply", in: []*gorgonia.Node{x, y}, diff: []bool{true, true}, parts: []Shape{matrix(Always, rows, cols)},
-		run:  func(e *Env, in, out []device.Mat) { e.Device.Mul(out[0], in[0], in[1]) },
-		grad: func(_, dz *gorgonia.Node) gorgonia.Nodes { return gorgonia.Nodes{g.Mul(dz, y), g.Mul(dz, x)} },
+		run: func(e *Env, in, out []device.Mat) { e.Device.Mul(out[0], in[0], in[1]) },
+		grad: func(_, dz *gorgonia.Node) gorgonia.Nodes {
+			grads := make(gorgonia.Nodes, 2)
+			if g.trained[x] {
+				grads[0] = g.Mul(dz, y)
+			}
+			if g.trained[y] {
+				grads[1] = g.Mul(dz, x)
+			}
+			return grads
+		},
 	})
 }
 

@@ -19,12 +19,14 @@ type Graph struct {
 	sites  uint32
 	at     string
 	err    error
+	// trained are the nodes that depend on a variable made by Float; only they have gradients.
+	trained map[*gorgonia.Node]bool
 }
 
 // NewGraph starts an empty graph for a device; the sizes of what attention keeps depend on it. The salt enters every op's hash, for a second
 // attempt after a hash collision.
 func NewGraph(dev device.Device, salt uint32) *Graph {
-	return &Graph{expr: gorgonia.NewGraph(), dev: dev, salt: salt}
+	return &Graph{expr: gorgonia.NewGraph(), dev: dev, salt: salt, trained: map[*gorgonia.Node]bool{}}
 }
 
 // Err is the first error of building.
@@ -36,8 +38,15 @@ func (g *Graph) At(label string) { g.at = label }
 // Expr is the Gorgonia graph.
 func (g *Graph) Expr() *gorgonia.ExprGraph { return g.expr }
 
-// Float adds a float32 variable of one or two dimensions.
+// Float adds a float32 variable of one or two dimensions, which can be differentiated by.
 func (g *Graph) Float(name string, dims ...int) *gorgonia.Node {
+	n := g.variable(tensor.Float32, name, dims)
+	g.trained[n] = true
+	return n
+}
+
+// Frozen adds a float32 variable that nothing is differentiated by: neither its gradient nor those of nodes that depend on nothing else are computed.
+func (g *Graph) Frozen(name string, dims ...int) *gorgonia.Node {
 	return g.variable(tensor.Float32, name, dims)
 }
 
@@ -58,7 +67,9 @@ func (g *Graph) Add(x, y *gorgonia.Node) *gorgonia.Node {
 	z, err := gorgonia.Add(x, y)
 	if err != nil {
 		g.fail("add", err)
+		return nil
 	}
+	g.trained[z] = g.trained[x] || g.trained[y]
 	return z
 }
 
@@ -93,6 +104,13 @@ func (g *Graph) apply(o gorgonia.Op, in []*gorgonia.Node) *gorgonia.Node {
 		g.fail(o.String(), err)
 		return nil
 	}
+	if d, ok := o.(gorgonia.SDOp); ok {
+		for i, diff := range d.DiffWRT(len(in)) {
+			if diff && g.trained[in[i]] {
+				g.trained[n] = true
+			}
+		}
+	}
 	return n
 }
 
@@ -119,6 +137,9 @@ func (g *Graph) kernel(s kernelSpec) *gorgonia.Node {
 	}
 	if s.diff == nil {
 		s.diff = make([]bool, len(s.in))
+	}
+	for i, n := range s.in {
+		s.diff[i] = s.diff[i] && g.trained[n]
 	}
 	return g.apply(&Kernel{signature: g.sign(s.name, s.parts[0], s.in), parts: s.parts, diff: s.diff, run: s.run, grad: s.grad, g: g}, s.in)
 }

@@ -33,7 +33,7 @@ func TestShapeErrors(t *testing.T) {
 		{"residual", func(g *Graph, x *gorgonia.Node) {
 			g.Linear(Linear{X: x, W: g.Float("w", 5, 6), Residual: x})
 		}, "linear residual of layer 3: residual has shape"},
-		{"missing operand", func(g *Graph, x *gorgonia.Node) { g.LayerNorm(x, g.Float("gamma", 6), nil, 0) }, "operand 2 is missing"},
+		{"missing operand", func(g *Graph, x *gorgonia.Node) { g.LayerNorm(x, g.Float("gamma", 6), nil, LayerNormEps, 0) }, "operand 2 is missing"},
 		{"vector", func(g *Graph, _ *gorgonia.Node) { g.Window(g.Float("v", 6), 0, 1) }, "window of layer 3: an operand is not a matrix"},
 		{"window", func(g *Graph, x *gorgonia.Node) { g.Window(x, 4, 3) }, "columns [4:7] of 6"},
 		{"join", func(g *Graph, x *gorgonia.Node) { g.Join(x, g.Float("y", 2, 6)) }, "4 and 2 rows"},

@@ -9,8 +9,8 @@ import (
 // LayerNormEps is added to the variance, as in BERT.
 const LayerNormEps = 1e-12
 
-// LayerNorm adds Drop(gamma ∘ (x - mean)/sqrt(var + LayerNormEps) + beta) over rows. Parts: Y, mean, reciprocal standard deviation.
-func (g *Graph) LayerNorm(x, gamma, beta *gorgonia.Node, drop float32) *gorgonia.Node {
+// LayerNorm adds Drop(gamma ∘ (x - mean)/sqrt(var + eps) + beta) over rows. Parts: Y, mean, reciprocal standard deviation.
+func (g *Graph) LayerNorm(x, gamma, beta *gorgonia.Node, eps, drop float32) *gorgonia.Node {
 	m, n := g.rowsAndColumns("layer norm", x)
 	g.expect("layer norm", "gamma", gamma, n)
 	g.expect("layer norm", "beta", beta, n)
@@ -20,7 +20,7 @@ func (g *Graph) LayerNorm(x, gamma, beta *gorgonia.Node, drop float32) *gorgonia
 		parts: []Shape{matrix(Always, m, n), vector(Always, m), vector(Always, m)},
 		run: func(e *Env, in, out []device.Mat) {
 			e.Device.LayerNormForward(device.LayerNorm{
-				X: in[0], Gamma: in[1].T, Beta: in[2].T, Eps: LayerNormEps, Drop: e.dropout(drop, site),
+				X: in[0], Gamma: in[1].T, Beta: in[2].T, Eps: eps, Drop: e.dropout(drop, site),
 				Y: out[0], Mean: out[1].T, RStd: out[2].T,
 			})
 		},
@@ -35,7 +35,7 @@ func (g *Graph) LayerNorm(x, gamma, beta *gorgonia.Node, drop float32) *gorgonia
 					})
 				},
 			})
-			return gorgonia.Nodes{dx, g.part(dx, 1), g.part(dx, 2)}
+			return gorgonia.Nodes{g.gradient(x, dx, 0), g.gradient(gamma, dx, 1), g.gradient(beta, dx, 2)}
 		},
 	})
 }

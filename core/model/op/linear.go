@@ -55,10 +55,13 @@ func (g *Graph) Linear(l Linear) *gorgonia.Node {
 		e.Device.LinearForward(p)
 	}
 	s.grad = func(y, dy *gorgonia.Node) gorgonia.Nodes {
-		dx := g.linearGrad(l, y, dy, site)
-		grads := gorgonia.Nodes{dx, g.part(dx, 1)}
+		var dx *gorgonia.Node
+		if g.trained[l.X] || g.trained[l.W] || bias > 0 && g.trained[l.Bias] {
+			dx = g.linearGrad(l, y, dy, site)
+		}
+		grads := gorgonia.Nodes{g.gradient(l.X, dx, 0), g.gradient(l.W, dx, 1)}
 		if bias > 0 {
-			grads = append(grads, g.part(dx, 2))
+			grads = append(grads, g.gradient(l.Bias, dx, 2))
 		}
 		if residual > 0 {
 			grads = append(grads, dy)

@@ -43,9 +43,9 @@ func (g *Graph) CrossEntropy(c CrossEntropy) *gorgonia.Node {
 			g.fail(name, fmt.Errorf("it can be differentiated by itself only, not as a term of another loss"))
 			return nil
 		}
-		grads := gorgonia.Nodes{g.rootPart(y, dy, 1), g.rootPart(y, dy, 2), nil}
+		grads := gorgonia.Nodes{g.rootPart(c.X, y, dy, 1), g.rootPart(c.W, y, dy, 2), nil}
 		if bias > 0 {
-			grads = append(grads, g.rootPart(y, dy, 3))
+			grads = append(grads, g.rootPart(c.Bias, y, dy, 3))
 		}
 		return grads
 	}

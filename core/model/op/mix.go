@@ -39,6 +39,9 @@ func (g *Graph) Mix(m Mix) *gorgonia.Node {
 			e.Device.Mix(p)
 		},
 		grad: func(_, dy *gorgonia.Node) gorgonia.Nodes {
+			if !g.trained[m.X] {
+				return gorgonia.Nodes{nil, dy}
+			}
 			dx := g.kernel(kernelSpec{
 				name: m.name() + " gradient", in: []*gorgonia.Node{dy}, parts: []Shape{matrix(Always, rows, cols)},
 				run: func(e *Env, in, out []device.Mat) {

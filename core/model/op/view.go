@@ -23,9 +23,22 @@ func (g *Graph) part(y *gorgonia.Node, i int) *gorgonia.Node {
 	return g.view(i, y)
 }
 
+// gradient is part i of the gradient kernel y, for an operand; nil if the operand does not depend on anything trained.
+func (g *Graph) gradient(operand, y *gorgonia.Node, i int) *gorgonia.Node {
+	if !g.trained[operand] {
+		return nil
+	}
+	return g.part(y, i)
+}
+
 // rootPart views a gradient that the kernel of the loss y computed beside it. The loss's own gradient dy, 1, is an operand that is not read: every
-// node of a graph has a reader.
-func (g *Graph) rootPart(y, dy *gorgonia.Node, i int) *gorgonia.Node { return g.view(i, y, dy) }
+// node of a graph has a reader. It is nil for an operand that does not depend on anything trained.
+func (g *Graph) rootPart(operand, y, dy *gorgonia.Node, i int) *gorgonia.Node {
+	if !g.trained[operand] {
+		return nil
+	}
+	return g.view(i, y, dy)
+}
 
 func (g *Graph) view(i int, in ...*gorgonia.Node) *gorgonia.Node {
 	return g.apply(&Part{signature: g.sign(fmt.Sprintf("part %d", i), in[0].Op().(*Kernel).parts[i], in), Index: i}, in)
@@ -36,6 +49,7 @@ type Window struct {
 	signature
 	Column, Width int
 	g             *Graph
+	diff          bool
 }
 
 // Window adds a view of n columns from column c.
@@ -48,11 +62,11 @@ func (g *Graph) Window(x *gorgonia.Node, c, n int) *gorgonia.Node {
 		return nil
 	}
 	in := []*gorgonia.Node{x}
-	return g.apply(&Window{signature: g.sign("window", matrix(Always, rows, n), in), Column: c, Width: n, g: g}, in)
+	return g.apply(&Window{signature: g.sign("window", matrix(Always, rows, n), in), Column: c, Width: n, g: g, diff: g.trained[x]}, in)
 }
 
-// DiffWRT says that a window is differentiable.
-func (w *Window) DiffWRT(int) []bool { return []bool{true} }
+// DiffWRT says whether the window is of something that depends on something trained.
+func (w *Window) DiffWRT(int) []bool { return []bool{w.diff} }
 
 // SymDiff places the gradient into a matrix that is zero elsewhere.
 func (w *Window) SymDiff(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
@@ -77,13 +91,16 @@ func (g *Graph) place(x *gorgonia.Node, c, total int) *gorgonia.Node {
 // Join puts matrices side by side.
 type Join struct {
 	signature
-	g *Graph
+	diff []bool
+	g    *Graph
 }
 
 // Join adds the matrix of all columns of its operands, in order.
 func (g *Graph) Join(xs ...*gorgonia.Node) *gorgonia.Node {
 	total, height := 0, 0
-	for _, x := range xs {
+	diff := make([]bool, len(xs))
+	for i, x := range xs {
+		diff[i] = g.trained[x]
 		rows, cols := g.rowsAndColumns("join", x)
 		if g.err == nil && height != 0 && rows != height {
 			g.fail("join", fmt.Errorf("%d and %d rows", height, rows))
@@ -93,17 +110,11 @@ func (g *Graph) Join(xs ...*gorgonia.Node) *gorgonia.Node {
 	if g.err != nil {
 		return nil
 	}
-	return g.apply(&Join{signature: g.sign("join", matrix(Always, height, total), xs), g: g}, xs)
+	return g.apply(&Join{signature: g.sign("join", matrix(Always, height, total), xs), diff: diff, g: g}, xs)
 }
 
-// DiffWRT says that a join is differentiable by every operand.
-func (j *Join) DiffWRT(n int) []bool {
-	all := make([]bool, n)
-	for i := range all {
-		all[i] = true
-	}
-	return all
-}
+// DiffWRT says that a join is differentiable by every operand that depends on something trained.
+func (j *Join) DiffWRT(int) []bool { return j.diff }
 
 // SymDiff gives every operand its columns of the gradient.
 func (j *Join) SymDiff(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
@@ -112,7 +123,9 @@ func (j *Join) SymDiff(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes,
 	c := 0
 	for i, x := range in {
 		n := x.Shape()[1]
-		out[i] = j.g.Window(dy, c, n)
+		if j.diff[i] {
+			out[i] = j.g.Window(dy, c, n)
+		}
 		c += n
 	}
 	return out, j.g.err
