@@ -7,9 +7,6 @@ import (
 	"flexi/core/device"
 )
 
-// queryBlock is how many queries are scored at a time: with their keys they stay in the cache, and keys that none of them sees cost nothing.
-const queryBlock = 64
-
 // grouped is one call of grouped-query attention. Its tasks are pairs of a batch row and a head; in the backward pass, of a batch row and a head of
 // keys, so that gradients of keys and values are summed by one task.
 type grouped struct {
@@ -136,11 +133,18 @@ func (t *grouped) dropIndex(c block, a int) int { return ((c.b*t.Heads+c.i)*t.Se
 // group is the head of keys and values that head i reads.
 func (t *grouped) group(i int) int { return i / (t.Heads / t.KVHeads) }
 
-func (d *Device) groupedTask(worker, task, _ int) {
+// groupedTask does the heads [lo, hi) of all batch rows.
+func (d *Device) groupedTask(worker, lo, hi int) {
 	t := &d.call.grouped
-	b, i := task/t.Heads, task%t.Heads
-	out, v := t.head(t.Out, b, i), t.head(t.V, b, t.group(i))
 	buf := d.scratch(worker, queryBlock*t.Seq)
+	for task := lo; task < hi; task++ {
+		d.groupedHead(worker, task/t.Heads, task%t.Heads, buf)
+	}
+}
+
+func (d *Device) groupedHead(worker, b, i int, buf []float32) {
+	t := &d.call.grouped
+	out, v := t.head(t.Out, b, i), t.head(t.V, b, t.group(i))
 	for a0 := 0; a0 < t.Seq; a0 += queryBlock {
 		c := t.block(b, i, a0)
 		context := out.RowsView(c.a0, c.queries())
@@ -150,18 +154,18 @@ func (d *Device) groupedTask(worker, task, _ int) {
 			}
 			continue
 		}
-		p := d.probabilities(worker, c, buf)
+		p := d.groupedProbabilities(worker, c, buf)
 		d.dropBlock(c, p, p)
-		d.multiply(worker, of(context), p, of(v.RowsView(c.k0, c.keys())), false, false, false)
+		d.product(worker, of(context), p, of(v.RowsView(c.k0, c.keys())), false, false, false)
 	}
 }
 
-// probabilities of a block, zero where a query does not see a key.
-func (d *Device) probabilities(worker int, c block, buf []float32) dense {
+// groupedProbabilities of a block, zero where a query does not see a key.
+func (d *Device) groupedProbabilities(worker int, c block, buf []float32) dense {
 	t := &d.call.grouped
 	p := matrix(buf[:c.queries()*c.keys()], c.queries(), c.keys())
 	q, k := t.head(t.q, c.b, c.i).RowsView(c.a0, c.queries()), t.head(t.k, c.b, t.group(c.i)).RowsView(c.k0, c.keys())
-	d.multiply(worker, p, of(q), of(k), false, true, false)
+	d.product(worker, p, of(q), of(k), false, true, false)
 	for r := range p.rows {
 		lo, hi := t.seen(c.b, c.a0+r)
 		line := p.x[r*p.cols:][:p.cols]
@@ -186,10 +190,17 @@ func (d *Device) dropBlock(c block, dst, src dense) {
 	}
 }
 
-// groupedGradTask does all heads that read one head of keys.
-func (d *Device) groupedGradTask(worker, task, _ int) {
+// groupedGradTask does the heads of keys [lo, hi) of all batch rows.
+func (d *Device) groupedGradTask(worker, lo, hi int) {
 	t := &d.call.grouped
-	b, g := task/t.KVHeads, task%t.KVHeads
+	for task := lo; task < hi; task++ {
+		d.groupedGradHeads(worker, task/t.KVHeads, task%t.KVHeads)
+	}
+}
+
+// groupedGradHeads does all heads that read one head of keys.
+func (d *Device) groupedGradHeads(worker, b, g int) {
+	t := &d.call.grouped
 	for _, m := range []device.Mat{t.head(t.DK, b, g), t.head(t.DV, b, g)} {
 		for r := range m.Rows {
 			clear(row(m, r))
@@ -216,7 +227,7 @@ func (d *Device) groupedGradBlock(worker int, c block, g int) {
 	rows, keys := c.queries(), c.keys()
 	n := rows * keys
 	buf := d.scratch(worker, 3*queryBlock*t.Seq)
-	p, ds, dropped := d.probabilities(worker, c, buf), matrix(buf[n:2*n], rows, keys), matrix(buf[2*n:3*n], rows, keys)
+	p, ds, dropped := d.groupedProbabilities(worker, c, buf), matrix(buf[n:2*n], rows, keys), matrix(buf[2*n:3*n], rows, keys)
 	key := func(m device.Mat) dense { return of(t.head(m, c.b, g).RowsView(c.k0, keys)) }
 	dOut := of(t.head(t.DOut, c.b, c.i).RowsView(c.a0, rows))
 	kept := p
@@ -224,8 +235,8 @@ func (d *Device) groupedGradBlock(worker int, c block, g int) {
 		kept = dropped
 		d.dropBlock(c, kept, p)
 	}
-	d.multiply(worker, key(t.DV), kept, dOut, true, false, true)
-	d.multiply(worker, ds, dOut, key(t.V), false, true, false)
+	d.product(worker, key(t.DV), kept, dOut, true, false, true)
+	d.product(worker, ds, dOut, key(t.V), false, true, false)
 	d.dropBlock(c, ds, ds)
 	for r := range rows {
 		lo, hi := t.seen(c.b, c.a0+r)
@@ -238,6 +249,6 @@ func (d *Device) groupedGradBlock(worker int, c block, g int) {
 		}
 	}
 	q := of(t.head(t.q, c.b, c.i).RowsView(c.a0, rows))
-	d.multiply(worker, of(dq), ds, key(t.k), false, false, false)
-	d.multiply(worker, key(t.DK), ds, q, true, false, true)
+	d.product(worker, of(dq), ds, key(t.k), false, false, false)
+	d.product(worker, key(t.DK), ds, q, true, false, true)
 }

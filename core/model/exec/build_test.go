@@ -5,13 +5,14 @@ import (
 
 	"gorgonia.org/gorgonia"
 
+	"flexi/core/device"
 	"flexi/core/device/cpu"
 	"flexi/core/model/op"
 )
 
 // A node that nothing reads is how a hash collision shows; then the graph is built again under another salt.
 func TestCollisionIsNoticed(t *testing.T) {
-	dev, err := cpu.New(1)
+	dev, err := cpu.New(1, device.PrecisionF32)
 	if err != nil {
 		t.Fatal(err)
 	}
