@@ -9,6 +9,9 @@ type DecoderKernels interface {
 	SwiGLUBackward(SwiGLUGrad)
 	GroupedAttentionForward(GroupedAttention)
 	GroupedAttentionBackward(GroupedAttentionGrad)
+	// GELU computes z = x·Φ(x) over equal shapes, GELUGrad dx = dy·(Φ(x) + x·φ(x)).
+	GELU(z, x Mat)
+	GELUGrad(dx, x, dy Mat)
 	// Scale computes z = factor·by[0]·x over equal shapes, in place if z is x; an empty by counts as 1.
 	Scale(z, x Mat, factor float32, by Tensor)
 	// Inner writes factor·sum(x∘y) over equal shapes to out[0], or adds it there. Rows are summed in their order, in float64.

@@ -31,7 +31,7 @@ func (n *Net) check(b Batch, labelled bool) error {
 		return err
 	}
 	rows := b.B
-	if n.objective.Kind == MaskedLM {
+	if n.objective.picks() {
 		rows = len(b.Picked)
 		if rows == 0 {
 			return fmt.Errorf("batch without picked positions: %s needs some", n.objective.Kind)
@@ -49,7 +49,7 @@ func (n *Net) check(b Batch, labelled bool) error {
 		}
 		return nil
 	default:
-		return checkIntegers("label", b.Labels, rows, -1, n.objective.outputs(n.config)-1)
+		return checkIntegers("label", b.Labels, rows, -1, n.objective.outputs(n.config.Vocab)-1)
 	}
 }
 

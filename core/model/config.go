@@ -41,6 +41,7 @@ const (
 	MaskedLM ObjectiveKind = iota // the tokens at picked positions, cross-entropy
 	Classify                      // one of Labels classes from the first token, cross-entropy
 	Regress                       // a number from the first token, squared error
+	CausalLM                      // the tokens after picked positions, cross-entropy; of decoders
 )
 
 func (k ObjectiveKind) String() string {
@@ -51,6 +52,8 @@ func (k ObjectiveKind) String() string {
 		return "classification"
 	case Regress:
 		return "regression"
+	case CausalLM:
+		return "causal language modelling"
 	default:
 		return fmt.Sprintf("objective %d", uint8(k))
 	}
@@ -63,7 +66,7 @@ type Objective struct {
 }
 
 func (o Objective) validate() error {
-	if o.Kind > Regress {
+	if o.Kind > CausalLM {
 		return fmt.Errorf("%s is not known", o.Kind)
 	}
 	if o.Kind == Classify && o.Labels < 2 {
@@ -72,11 +75,14 @@ func (o Objective) validate() error {
 	return nil
 }
 
+// picks reports whether the head sees picked positions, and predicts tokens, instead of one row per example.
+func (o Objective) picks() bool { return o.Kind == MaskedLM || o.Kind == CausalLM }
+
 // outputs is the width of the head's output.
-func (o Objective) outputs(c Config) int {
+func (o Objective) outputs(vocab int) int {
 	switch o.Kind {
-	case MaskedLM:
-		return c.Vocab
+	case MaskedLM, CausalLM:
+		return vocab
 	case Classify:
 		return o.Labels
 	default:

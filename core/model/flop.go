@@ -20,9 +20,9 @@ func (n *Net) FLOP(batch, seq, picked int) float64 {
 			sum += 2 * m * h * float64(next)
 		}
 	}
-	h, out := float64(n.arch.Layers[len(n.arch.Layers)-1].Hidden), float64(n.objective.outputs(n.config))
+	h, out := float64(n.arch.Layers[len(n.arch.Layers)-1].Hidden), float64(n.objective.outputs(n.config.Vocab))
 	rows := b
-	if n.objective.Kind == MaskedLM {
+	if n.objective.picks() {
 		rows = float64(picked)
 	}
 	sum += 2 * rows * (h*h + h*out)

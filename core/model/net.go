@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
+
+	"gorgonia.org/gorgonia"
 
 	"flexi/core/device"
 	"flexi/core/model/exec"
@@ -16,12 +19,24 @@ import (
 type Net struct {
 	dev       device.Device
 	arch      Arch
+	backbone  *Backbone // in place of arch
 	config    Config
 	objective Objective
+	lora      *LoRA // nil: everything is trained
+	modules   []AdaptedModule
+	adapters  map[string][]AdaptedModule // by the weight they are beside
 
-	flat          flat
+	flat          flat // trained
 	memory        *device.Memory
 	values, grads device.Tensor
+
+	frozen       flat
+	frozenMemory *device.Memory
+	frozenValues device.Tensor
+
+	multipliers, multiplierGrads device.Tensor // one per layer, behind the frozen values
+
+	turns []float32 // cosines and sines of rotary positions
 
 	plans   map[size]*compiled
 	arena   exec.Arena
@@ -41,41 +56,81 @@ type compiled struct {
 
 // NewNet makes a model with initial weights drawn by seed. Close gives its memory back.
 func NewNet(dev device.Device, a Arch, c Config, o Objective, seed uint64) (*Net, error) {
-	if err := errors.Join(a.Validate(), c.validate(), o.validate()); err != nil {
+	return newNet(dev, Pretrained{Arch: a, Config: c}, o, nil, seed)
+}
+
+// newNet makes a model whose weights are all trained, or, with adapters, those of adapters and head.
+func newNet(dev device.Device, p Pretrained, o Objective, lora *LoRA, seed uint64) (*Net, error) {
+	if err := errors.Join(p.validate(o), o.validate()); err != nil {
 		return nil, fmt.Errorf("make model: %w", err)
 	}
+	list := p.parameters(o)
 	n := &Net{
-		dev: dev, arena: exec.Arena{Device: dev}, arch: a, config: c, objective: o, flat: newFlat(parameters(a, c, o)), plans: map[size]*compiled{}, env: op.Env{Device: dev},
+		dev: dev, arena: exec.Arena{Device: dev}, arch: p.Arch, backbone: p.Backbone, config: p.config(), objective: o, lora: lora,
+		adapters: map[string][]AdaptedModule{}, plans: map[size]*compiled{}, env: op.Env{Device: dev},
 	}
-	var err error
-	if n.memory, err = dev.Alloc(2 * n.flat.size * device.F32.Size()); err != nil {
-		return nil, fmt.Errorf("make model of %d parameters: %w", n.flat.size, err)
+	var frozen []parameter
+	if lora != nil {
+		var err error
+		if n.modules, err = lora.modules(list, p.Layers()); err != nil {
+			return nil, fmt.Errorf("make model: %w", err)
+		}
+		for _, m := range n.modules {
+			n.adapters[m.parameter] = append(n.adapters[m.parameter], m)
+		}
+		list, frozen = lora.split(list, n.modules)
 	}
-	n.values = device.NewTensor(n.memory, 0, n.flat.size, device.F32)
-	n.grads = device.NewTensor(n.memory, n.flat.size, n.flat.size, device.F32)
-	n.initialise(seed)
+	n.flat, n.frozen = newFlat(list), newFlat(frozen)
+	if err := n.allocate(p.Layers()); err != nil {
+		n.Close()
+		return nil, err
+	}
+	n.initialise(n.flat, n.values, seed)
+	n.initialise(n.frozen, n.frozenValues, seed)
 	return n, nil
 }
 
-func (n *Net) initialise(seed uint64) {
+func (n *Net) allocate(layers int) (err error) {
+	if n.memory, err = n.dev.Alloc(2 * n.flat.size * device.F32.Size()); err != nil {
+		return fmt.Errorf("make model of %d trained parameters: %w", n.flat.size, err)
+	}
+	n.values = device.NewTensor(n.memory, 0, n.flat.size, device.F32)
+	n.grads = device.NewTensor(n.memory, n.flat.size, n.flat.size, device.F32)
+	if n.lora == nil {
+		return nil
+	}
+	factors := (layers + flatAlignment - 1) / flatAlignment * flatAlignment
+	if n.frozenMemory, err = n.dev.Alloc((n.frozen.size + 2*factors) * device.F32.Size()); err != nil {
+		return fmt.Errorf("make model of %d frozen parameters: %w", n.frozen.size, err)
+	}
+	n.frozenValues = device.NewTensor(n.frozenMemory, 0, n.frozen.size, device.F32)
+	if !n.lora.Multipliers {
+		return nil
+	}
+	n.multipliers = device.NewTensor(n.frozenMemory, n.frozen.size, layers, device.F32)
+	n.multiplierGrads = device.NewTensor(n.frozenMemory, n.frozen.size+factors, layers, device.F32)
+	return n.SetMultipliers(slices.Repeat([]float64{1}, layers))
+}
+
+func (n *Net) initialise(f flat, values device.Tensor, seed uint64) {
 	var host []float32
-	for _, p := range n.flat.list {
+	for _, p := range f.list {
 		host = append(host[:0], make([]float32, p.elements())...)
-		pieces := p.exported()
-		each := len(host) / len(pieces)
-		for i, name := range pieces {
-			p.init.fill(host[i*each:(i+1)*each], seed, name)
+		for _, e := range p.exported() {
+			p.init.fill(host[e.offset:][:e.elements()], seed, e.name, e.shape)
 		}
-		n.dev.UploadF32(n.values.Slice(p.offset, len(host)), host)
+		n.dev.UploadF32(values.Slice(p.offset, len(host)), host)
 	}
 }
 
 // Close gives the device memory back; the Net and its tensors are dead afterwards.
 func (n *Net) Close() {
 	n.arena.Free()
-	if n.memory != nil {
-		n.dev.Free(n.memory)
-		n.memory = nil
+	for _, m := range []**device.Memory{&n.memory, &n.frozenMemory} {
+		if *m != nil {
+			n.dev.Free(*m)
+			*m = nil
+		}
 	}
 	n.plans = nil
 }
@@ -189,11 +244,11 @@ func (n *Net) run(ctx context.Context, b Batch, m mode) (*compiled, error) {
 
 // prepare checks the batch, finds or compiles the plan of its size, and fills the plan's inputs.
 func (n *Net) prepare(b Batch, m mode) (*compiled, error) {
-	if err := n.check(b, m != prediction); err != nil {
+	if err := n.check(b, !m.logits); err != nil {
 		return nil, err
 	}
 	s := size{mode: m, B: b.B, T: b.T, rows: b.B}
-	if n.objective.Kind == MaskedLM {
+	if n.objective.picks() {
 		s.rows = len(b.Picked)
 	}
 	c, ok := n.plans[s]
@@ -212,32 +267,49 @@ func (n *Net) prepare(b Batch, m mode) (*compiled, error) {
 }
 
 func (n *Net) feed(c *compiled, b Batch) {
-	n.dev.UploadI32(c.plan.Input(c.ids), b.IDs)
-	n.dev.UploadI32(c.plan.Input(c.segments), b.Segments)
-	n.dev.UploadI32(c.plan.Input(c.lengths), b.Lengths)
-	n.dev.UploadI32(c.plan.Input(c.rows), n.headRows(b))
-	if c.labels != nil {
-		n.dev.UploadI32(c.plan.Input(c.labels), b.Labels)
+	integers := func(node *gorgonia.Node, values func() []int32) {
+		if node != nil {
+			n.dev.UploadI32(c.plan.Input(node), values())
+		}
 	}
+	integers(c.ids, func() []int32 { return b.IDs })
+	integers(c.segments, func() []int32 { return b.Segments })
+	integers(c.lengths, func() []int32 { return b.Lengths })
+	integers(c.rows, func() []int32 { return n.headRows(b) })
+	integers(c.labels, func() []int32 { return b.Labels })
+	integers(c.positions, func() []int32 { return n.backbone.positions(b) })
 	if c.targets != nil {
 		n.dev.UploadF32(c.plan.Input(c.targets), b.Targets)
 	}
+	if c.rotary != nil {
+		if need := b.T * n.backbone.HeadDim; len(n.turns) < need {
+			n.turns = n.backbone.Rope.table(b.T, n.backbone.HeadDim)
+		}
+		n.dev.UploadF32(c.plan.Input(c.rotary), n.turns[:b.T*n.backbone.HeadDim])
+	}
 }
 
-// headRows are the flat positions that reach the head: the picked ones, or the first token of every row.
+// headRows are the flat positions that reach the head: the picked ones, or one of every row: the first, of decoders the last before the padding.
 func (n *Net) headRows(b Batch) []int32 {
-	if n.objective.Kind == MaskedLM {
+	if n.objective.picks() {
 		return b.Picked
 	}
 	n.first = n.first[:0]
 	for r := range b.B {
-		n.first = append(n.first, int32(r*b.T))
+		at := r * b.T
+		if n.backbone != nil && n.backbone.Family.Decoder() {
+			at += int(b.Lengths[r]) - 1
+		}
+		n.first = append(n.first, int32(at))
 	}
 	return n.first
 }
 
 // SwitchObjective makes a model with the same encoder weights and a new head, whose initial weights are drawn by seed. The receiver stays as it is.
 func (n *Net) SwitchObjective(o Objective, seed uint64) (*Net, error) {
+	if n.backbone != nil || n.lora != nil {
+		return nil, errors.New("switch the objective: only models that are trained whole, of an architecture of a search, can")
+	}
 	m, err := NewNet(n.dev, n.arch, n.config, o, seed)
 	if err != nil {
 		return nil, err

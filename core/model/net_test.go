@@ -183,11 +183,9 @@ func relative(got []float32, want []float64) float64 {
 func exportedGradients(n *Net) map[string][]float32 {
 	out := map[string][]float32{}
 	for _, p := range n.flat.list {
-		names := p.exported()
-		each := p.elements() / len(names)
-		for i, name := range names {
-			out[name] = make([]float32, each)
-			n.dev.DownloadF32(out[name], n.grads.Slice(p.offset+i*each, each))
+		for _, e := range p.exported() {
+			out[e.name] = make([]float32, e.elements())
+			n.dev.DownloadF32(out[e.name], n.grads.Slice(p.offset+e.offset, e.elements()))
 		}
 	}
 	return out

@@ -24,6 +24,7 @@ const (
 	zeros                  // biases, and LayerNorm's shift
 	ones                   // LayerNorm's scale
 	uniform                // U(-0.1, 0.1), the matrices of weighted attention
+	kaiming                // U(-1/√in, 1/√in), the A of adapters
 )
 
 // parameter describes a tensor before it has memory.
@@ -31,9 +32,21 @@ type parameter struct {
 	name   string
 	shape  []int
 	init   initial
-	pieces []string // names of equal groups of rows that it is exported as; nil: itself
-	offset int      // in the flat tensors
+	pieces []piece // groups of rows that it is exported as; nil: itself
+	offset int     // in the flat tensors
+	linear bool    // the weight of a linear module
+	head   bool    // belongs to a task's head, which is trained beside adapters
+	layer  int     // noLayer outside the layers
 }
+
+// piece is a group of rows of a fused parameter.
+type piece struct {
+	name string
+	rows int
+}
+
+// noLayer is the layer of embeddings and heads.
+const noLayer = -1
 
 func (p parameter) decay() bool { return len(p.shape) == 2 }
 
@@ -91,41 +104,51 @@ func (a Arch) Stored(c Config, o Objective) int64 {
 
 // parameters lists the tensors of a model.
 func parameters(a Arch, c Config, o Objective) []parameter {
-	l := parameterList{}
+	l := parameterList{at: noLayer}
 	h := a.Layers[0].Hidden
 	l.add(WordEmbedding, normal, c.Vocab, h)
 	l.add(typeEmbedding, normal, c.Types, h)
 	l.norm(embeddingNorm, h)
 	for j := range a.Layers {
-		l.prefix = layerName(j, "")
+		l.prefix, l.at = layerName(j, ""), j
 		l.layer(a.Layers[j], a.nextHidden(j), 2*c.MaxPos-1)
 	}
-	l.prefix = ""
+	l.prefix, l.at = "", noLayer
 	h = a.Layers[len(a.Layers)-1].Hidden
 	if o.Kind == MaskedLM {
 		l.linear(mlmTransform, h, h)
 		l.norm(mlmNorm, h)
 		l.linear(mlmDecoder, c.Vocab, h)
 	} else {
+		l.head = true
 		l.linear(poolerDense, h, h)
-		l.linear(classifier, o.outputs(c), h)
+		l.linear(classifier, o.outputs(c.Vocab), h)
 	}
 	return l.list
 }
 
+// parameterList is a list in the making; prefix, at and head are of what is added next.
 type parameterList struct {
 	prefix string
+	at     int // layer
+	head   bool
 	list   []parameter
 }
 
 func (l *parameterList) add(name string, init initial, shape ...int) {
-	l.list = append(l.list, parameter{name: l.prefix + name, shape: shape, init: init})
+	l.list = append(l.list, parameter{name: l.prefix + name, shape: shape, init: init, layer: l.at, head: l.head})
 }
 
 // linear adds weight [out, in] and bias.
-func (l *parameterList) linear(name string, out, in int) {
+func (l *parameterList) linear(name string, out, in int) { l.dense(name, out, in, true) }
+
+// dense is linear, perhaps without a bias.
+func (l *parameterList) dense(name string, out, in int, bias bool) {
 	l.add(name+".weight", normal, out, in)
-	l.add(name+".bias", zeros, out)
+	l.list[len(l.list)-1].linear = true
+	if bias {
+		l.add(name+".bias", zeros, out)
+	}
 }
 
 func (l *parameterList) norm(name string, h int) {
@@ -170,11 +193,26 @@ func (l *parameterList) layer(y Layer, next, positions int) {
 
 // fused adds one projection for several fields, a rows each, and how it is exported.
 func (l *parameterList) fused(fields []string, a, h int) {
-	l.linear(fusedName(fields), len(fields)*a, h)
-	added := l.list[len(l.list)-2:]
-	for i, suffix := range []string{".weight", ".bias"} {
-		for _, f := range fields {
-			added[i].pieces = append(added[i].pieces, l.prefix+"attention."+f+suffix)
+	rows := make([]int, len(fields))
+	for i := range rows {
+		rows[i] = a
+	}
+	l.joined("attention.", fields, rows, h, true)
+}
+
+// joined adds one linear map for several modules of the same input.
+func (l *parameterList) joined(prefix string, names []string, rows []int, in int, bias bool) {
+	total := 0
+	for _, r := range rows {
+		total += r
+	}
+	first := len(l.list)
+	l.dense(prefix+strings.Join(names, "_"), total, in, bias)
+	for i := range l.list[first:] {
+		p := &l.list[first+i]
+		suffix := p.name[strings.LastIndexByte(p.name, '.'):]
+		for k, name := range names {
+			p.pieces = append(p.pieces, piece{l.prefix + prefix + name + suffix, rows[k]})
 		}
 	}
 }
@@ -192,7 +230,7 @@ type blockSizes struct{ attention, feedForward, output, projection int64 }
 
 // blockParams counts layer j.
 func (a Arch) blockParams(j int) blockSizes {
-	l := parameterList{}
+	l := parameterList{at: j}
 	l.layer(a.Layers[j], a.nextHidden(j), 2*DefaultConfig(1).MaxPos-1)
 	var s blockSizes
 	for _, p := range l.list {

@@ -3,6 +3,8 @@ package model
 import (
 	"fmt"
 	"slices"
+
+	"flexi/core/device"
 )
 
 // NamedTensor is a tensor in host memory under its name in files.
@@ -12,64 +14,90 @@ type NamedTensor struct {
 	Data  []float32
 }
 
-// exported are the names a parameter has in files: its own, or those of its equal groups of rows.
-func (p parameter) exported() []string {
+// exportedPiece is a run of a parameter's values that is a tensor in files.
+type exportedPiece struct {
+	name   string
+	shape  []int
+	offset int // in the parameter
+}
+
+func (e exportedPiece) elements() int { return product(e.shape) }
+
+// exported are the tensors a parameter is in files: itself, or its groups of rows.
+func (p parameter) exported() []exportedPiece {
 	if p.pieces == nil {
-		return []string{p.name}
+		return []exportedPiece{{p.name, p.shape, 0}}
 	}
-	return p.pieces
+	out := make([]exportedPiece, len(p.pieces))
+	row, at := product(p.shape[1:]), 0
+	for i, piece := range p.pieces {
+		shape := slices.Clone(p.shape)
+		shape[0] = piece.rows
+		out[i] = exportedPiece{piece.name, shape, at}
+		at += piece.rows * row
+	}
+	return out
 }
 
-// exportedShape is the shape of each exported tensor.
-func (p parameter) exportedShape() []int {
-	s := slices.Clone(p.shape)
-	s[0] /= len(p.exported())
-	return s
-}
+// Tensors copies all trained parameters to the host under their names in files.
+func (n *Net) Tensors() []NamedTensor { return n.download(n.flat, n.values) }
 
-// Tensors copies all parameters to the host under their names in files.
-func (n *Net) Tensors() []NamedTensor {
+// FrozenTensors copies the parameters that are not trained.
+func (n *Net) FrozenTensors() []NamedTensor { return n.download(n.frozen, n.frozenValues) }
+
+func (n *Net) download(f flat, values device.Tensor) []NamedTensor {
 	var out []NamedTensor
-	for _, p := range n.flat.list {
-		names := p.exported()
-		each := p.elements() / len(names)
-		for i, name := range names {
-			t := NamedTensor{Name: name, Shape: p.exportedShape(), Data: make([]float32, each)}
-			n.dev.DownloadF32(t.Data, n.values.Slice(p.offset+i*each, each))
+	for _, p := range f.list {
+		for _, e := range p.exported() {
+			t := NamedTensor{Name: e.name, Shape: e.shape, Data: make([]float32, e.elements())}
+			n.dev.DownloadF32(t.Data, values.Slice(p.offset+e.offset, e.elements()))
 			out = append(out, t)
 		}
 	}
 	return out
 }
 
-// SetTensors copies tensors into the parameters of the same names. It reports parameters it got no tensor for and tensors it has no parameter for; a shape
-// that differs is an error, and nothing is changed then.
+// SetTensors copies tensors into the parameters of the same names, trained or not. It reports parameters it got no tensor for and tensors it has no
+// parameter for; a shape that differs is an error, and nothing is changed then.
 func (n *Net) SetTensors(tensors []NamedTensor) (missing, unexpected []string, err error) {
 	given := make(map[string]NamedTensor, len(tensors))
 	for _, t := range tensors {
 		given[t.Name] = t
 	}
 	known := map[string]bool{}
-	for _, p := range n.flat.list {
-		for _, name := range p.exported() {
-			known[name] = true
-			t, ok := given[name]
-			if !ok {
-				missing = append(missing, name)
-			} else if shape := p.exportedShape(); !slices.Equal(t.Shape, shape) || len(t.Data) != product(shape) {
-				return nil, nil, fmt.Errorf("set tensor %s: shape %v with %d values; the model has %v", name, t.Shape, len(t.Data), shape)
+	each := func(visit func(e exportedPiece, to device.Tensor) error) error {
+		for _, part := range []struct {
+			flat   flat
+			values device.Tensor
+		}{{n.flat, n.values}, {n.frozen, n.frozenValues}} {
+			for _, p := range part.flat.list {
+				for _, e := range p.exported() {
+					if err := visit(e, part.values.Slice(p.offset+e.offset, e.elements())); err != nil {
+						return err
+					}
+				}
 			}
 		}
+		return nil
 	}
-	for _, p := range n.flat.list {
-		names := p.exported()
-		each := p.elements() / len(names)
-		for i, name := range names {
-			if t, ok := given[name]; ok {
-				n.dev.UploadF32(n.values.Slice(p.offset+i*each, each), t.Data)
-			}
+	if err := each(func(e exportedPiece, _ device.Tensor) error {
+		known[e.name] = true
+		t, ok := given[e.name]
+		if !ok {
+			missing = append(missing, e.name)
+		} else if !slices.Equal(t.Shape, e.shape) || len(t.Data) != e.elements() {
+			return fmt.Errorf("set tensor %s: shape %v with %d values; the model has %v", e.name, t.Shape, len(t.Data), e.shape)
 		}
+		return nil
+	}); err != nil {
+		return nil, nil, err
 	}
+	_ = each(func(e exportedPiece, to device.Tensor) error {
+		if t, ok := given[e.name]; ok {
+			n.dev.UploadF32(to, t.Data)
+		}
+		return nil
+	})
 	for _, t := range tensors {
 		if !known[t.Name] {
 			unexpected = append(unexpected, t.Name)

@@ -6,6 +6,20 @@ import (
 	"flexi/core/device"
 )
 
+// GELU is z = x·Φ(x).
+func (d *Device) GELU(z, x device.Mat) {
+	need(sameShape(z, x), "gelu between unequal shapes")
+	d.call.x = x
+	d.rows(z, func(d *Device, _, i int, z []float32) { d.t.GELU(z, row(d.call.x, i)) })
+}
+
+// GELUGrad is dx = dy·gelu'(x).
+func (d *Device) GELUGrad(dx, x, dy device.Mat) {
+	need(sameShape(dx, x) && sameShape(dx, dy), "gelu gradient between unequal shapes")
+	d.call.x, d.call.y = x, dy
+	d.rows(dx, func(d *Device, _, i int, z []float32) { d.t.GELUGrad(z, row(d.call.x, i), row(d.call.y, i)) })
+}
+
 // Scale is z = factor·by[0]·x.
 func (d *Device) Scale(z, x device.Mat, factor float32, by device.Tensor) {
 	need(sameShape(z, x), "scaling between unequal shapes")

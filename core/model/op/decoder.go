@@ -63,6 +63,29 @@ func (g *Graph) SwiGLU(x *gorgonia.Node) *gorgonia.Node {
 	})
 }
 
+// Activate adds an activation by itself, for maps behind which it cannot be fused.
+func (g *Graph) Activate(x *gorgonia.Node, act device.Activation) *gorgonia.Node {
+	const name = "gelu"
+	if act == device.Identity {
+		return x
+	}
+	m, n := g.rowsAndColumns(name, x)
+	if g.err == nil && act != device.GELU {
+		g.fail(name, fmt.Errorf("activation %d has no kernel of its own", act))
+	}
+	k := g.decoder(name)
+	return g.kernel(kernelSpec{
+		name: name, in: []*gorgonia.Node{x}, diff: []bool{true}, parts: []Shape{matrix(Always, m, n)},
+		run: func(_ *Env, in, out []device.Mat) { k.GELU(out[0], in[0]) },
+		grad: func(_, dy *gorgonia.Node) gorgonia.Nodes {
+			return gorgonia.Nodes{g.kernel(kernelSpec{
+				name: name + " gradient", in: []*gorgonia.Node{x, dy}, parts: []Shape{matrix(Always, m, n)},
+				run: func(_ *Env, in, out []device.Mat) { k.GELUGrad(out[0], in[0], in[1]) },
+			})}
+		},
+	})
+}
+
 // GroupedAttention is attention with fewer heads of keys and values than of queries, turned by their positions.
 //
 //	Q        (Batch·Seq)×(Heads·Dim);  K, V  (Batch·Seq)×(KVHeads·Dim)
