@@ -90,12 +90,12 @@ func (a *app) resumeCommand() *cobra.Command {
 				return err
 			}
 			c.Workers = workers
-			if candidates > 0 {
-				c.Budget = candidates
-			}
 			w, err := a.visit(cmd.Context())
 			if err != nil {
 				return err
+			}
+			if err := enlarge(cmd.Context(), w, &c, candidates); err != nil {
+				return errors.Join(err, w.close(cmd.Context()))
 			}
 			if _, err := a.do(cmd.Context(), w, c); err != nil {
 				return errors.Join(err, w.close(cmd.Context()))
@@ -112,6 +112,31 @@ func (a *app) resumeCommand() *cobra.Command {
 	cmd.Flags().StringVar(&config, "config", "", "YAML file with a configuration to go on under")
 	cmd.Flags().BoolVar(&plain, "plain", false, "print lines instead of opening the workbench")
 	return cmd
+}
+
+// enlarge puts another number of candidates into a command, where one was asked for.
+func enlarge(ctx context.Context, w *workspace, c *run.Command, candidates int) error {
+	if candidates <= 0 {
+		return nil
+	}
+	r, err := w.find(ctx, c.Run)
+	if err != nil {
+		return err
+	}
+	if r.Kind != search.KindName {
+		return usagef("--candidates is for searches; %s is a %s", r.ID, r.Kind)
+	}
+	config := c.Config
+	if config == nil {
+		config = r.Config
+	}
+	if config, c.Budget, err = search.WithCandidates(config, candidates, r.Trials); err != nil {
+		return usageError{err}
+	}
+	if c.Config != nil || c.Budget != r.Budget {
+		c.Config = config
+	}
+	return nil
 }
 
 // reconfigure puts a new configuration into a command, where one was asked for.

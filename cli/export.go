@@ -132,5 +132,5 @@ func exportTrial(r *run.RunView, name string) (*run.Trial, error) {
 	if r.Best < 0 {
 		return nil, fmt.Errorf("%s has no finished trial yet; `flexi status %s` shows where it stands", r.ID, r.ID)
 	}
-	return r.Trials[r.Best], nil
+	return r.Trials[r.Chosen()], nil
 }

@@ -46,10 +46,12 @@ operations: {self_attention: [sdp], linear_transform: [dft]}
 feed_forward: {depths: [1], widths: [32, 64]}
 `
 
+// stormDir holds a search under a policy, named by more keys of the configuration, if any.
 func stormDir(t *testing.T, policy string) string {
 	t.Helper()
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "storm.yaml"), fmt.Appendf(nil, stormConfig, policy), 0o600))
+	policy, more, _ := strings.Cut(policy, "\n")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "storm.yaml"), append(fmt.Appendf(nil, stormConfig, policy), more...), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "few.yaml"), []byte(stormSpace), 0o600))
 	return dir
 }
@@ -181,7 +183,7 @@ func storm(t *testing.T, policy string, kills int) {
 		}
 		finish(t, dir, 1)
 		searches++
-		checkOnce(t, dir)
+		checkOnce(t, dir, strings.Count(want, "\ntrial "))
 		if got := outcome(t, dir); got != want {
 			t.Fatalf("after %d kills the search ended otherwise:\n%s", here, firstDifference(got, want))
 		}
@@ -202,6 +204,11 @@ func firstDifference(got, want string) string {
 // TestKilledSearchEqualsCalmOne is the promise of flexi: kill -9 at random instants changes no byte of what a search finds.
 func TestKilledSearchEqualsCalmOne(t *testing.T) { storm(t, "boshnas", stormKills) }
 
+// TestKilledConfirmationEqualsCalmOne: the same for a search that retrains its best, with and without weight transfer.
+func TestKilledConfirmationEqualsCalmOne(t *testing.T) {
+	storm(t, "boshnas\nconfirm: {best: 2, repeats: 2}\n", stormKills)
+}
+
 // TestKilledSearchWithThreeWorkers: with several workers the order of results may differ, but no trial is lost, none is finished twice, and
 // every finished result is kept.
 func TestKilledSearchWithThreeWorkers(t *testing.T) {
@@ -221,7 +228,7 @@ func TestKilledSearchWithThreeWorkers(t *testing.T) {
 		for _, tr := range after {
 			require.Equal(t, run.Done, tr.State, tr.Error)
 		}
-		checkOnce(t, dir)
+		checkOnce(t, dir, 6)
 	}
 }
 
@@ -259,7 +266,7 @@ func checkKept(t *testing.T, dir string, before map[int]run.Trial) map[int]run.T
 }
 
 // checkOnce requires that the run's history tells of each trial's proposal and of its end once.
-func checkOnce(t *testing.T, dir string) {
+func checkOnce(t *testing.T, dir string, want int) {
 	t.Helper()
 	s, err := db.Open(filepath.Join(dir, "ws"), db.Options{})
 	require.NoError(t, err)
@@ -274,7 +281,10 @@ func checkOnce(t *testing.T, dir string) {
 			}
 		}
 		slices.Sort(trials)
-		require.Equal(t, []int{0, 1, 2, 3, 4, 5}, trials, kind)
+		require.Len(t, trials, want, kind)
+		for id, trial := range trials {
+			require.Equal(t, id, trial, kind)
+		}
 	}
 }
 

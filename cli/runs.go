@@ -13,25 +13,27 @@ import (
 
 // jsonRun is a run as scripts see it; its keys are part of the command contract.
 type jsonRun struct {
-	ID         string          `json:"id"`
-	Kind       string          `json:"kind"`
-	State      run.State       `json:"state"`
-	Want       run.State       `json:"want"`
-	Done       int             `json:"done"`
-	Failed     int             `json:"failed"`
-	Budget     int             `json:"budget"`
-	BestTrial  *int            `json:"best_trial"`
-	BestScore  *float64        `json:"best_score"`
-	Objective  string          `json:"objective"`
-	Seed       uint64          `json:"seed"`
-	Workers    int             `json:"workers"`
-	Seconds    float64         `json:"seconds"`
-	ETASeconds float64         `json:"eta_seconds"`
-	Created    time.Time       `json:"created"`
-	Parent     string          `json:"parent,omitempty"`
-	Error      string          `json:"error,omitempty"`
-	Note       string          `json:"note,omitempty"`
-	Config     json.RawMessage `json:"config,omitempty"`
+	ID         string    `json:"id"`
+	Kind       string    `json:"kind"`
+	State      run.State `json:"state"`
+	Want       run.State `json:"want"`
+	Done       int       `json:"done"`
+	Failed     int       `json:"failed"`
+	Budget     int       `json:"budget"`
+	BestTrial  *int      `json:"best_trial"`
+	BestScore  *float64  `json:"best_score"`
+	Objective  string    `json:"objective"`
+	Seed       uint64    `json:"seed"`
+	Workers    int       `json:"workers"`
+	Seconds    float64   `json:"seconds"`
+	ETASeconds float64   `json:"eta_seconds"`
+	Created    time.Time `json:"created"`
+	Parent     string    `json:"parent,omitempty"`
+	Error      string    `json:"error,omitempty"`
+	Note       string    `json:"note,omitempty"`
+	// Confirmed has the retrainings of the best, best mean first.
+	Confirmed *run.Confirmations `json:"confirmed,omitempty"`
+	Config    json.RawMessage    `json:"config,omitempty"`
 }
 
 func runJSON(r run.RunView) jsonRun {
@@ -42,6 +44,7 @@ func runJSON(r run.RunView) jsonRun {
 	if r.Best >= 0 {
 		j.BestTrial, j.BestScore = &r.Best, r.Trials[r.Best].Score
 	}
+	j.Confirmed = run.ConfirmationsOf(r.Trials, r.Objective)
 	return j
 }
 
@@ -58,6 +61,8 @@ type jsonTrial struct {
 	Why        string             `json:"why"`
 	Parent     *int               `json:"parent"`
 	Overlap    float64            `json:"overlap"`
+	Arm        run.Arm            `json:"arm,omitempty"`
+	Of         *int               `json:"of,omitempty"` // the trial that it retrains
 	Prediction *run.Prediction    `json:"prediction,omitempty"`
 	Attempt    int                `json:"attempt"`
 	Error      string             `json:"error,omitempty"`
@@ -67,10 +72,13 @@ type jsonTrial struct {
 func trialJSON(t run.Trial) jsonTrial {
 	j := jsonTrial{
 		Trial: t.ID, Hash: t.Hash, State: t.State, Score: t.Score, Scores: t.Scores, Params: t.Params, Seconds: t.Seconds, Level: t.Level,
-		Why: t.Why, Overlap: t.Overlap, Prediction: t.Predict, Attempt: t.Attempt, Error: t.Error, Arch: t.Arch,
+		Why: t.Why, Overlap: t.Overlap, Arm: t.Arm, Prediction: t.Predict, Attempt: t.Attempt, Error: t.Error, Arch: t.Arch,
 	}
 	if t.Parent >= 0 {
 		j.Parent = &t.Parent
+	}
+	if t.Arm != run.ArmSearch {
+		j.Of = &t.Of
 	}
 	return j
 }

@@ -34,6 +34,7 @@ type searchFlags struct {
 	candidates    int
 	workers       int
 	architectures []string
+	confirm       int
 	repeats       int
 	tasks         []string
 	skipBad       bool
@@ -62,6 +63,7 @@ func (a *app) searchCommand() *cobra.Command {
 	fl.IntVar(&f.workers, "workers", 0, "trainings side by side; 0 takes one per core, at most 4")
 	fl.StringArrayVar(&f.architectures, "architecture", nil, "train this architecture (name, file or JSON) instead of searching; may be repeated")
 	fl.IntVar(&f.repeats, "repeats", 0, "with --architecture: trainings of each, with different seeds")
+	fl.IntVar(&f.confirm, "confirm", 0, "train so many of the best again, with new seeds, and rank them by mean (confirm.repeats times each)")
 	fl.StringSliceVar(&f.tasks, "tasks", nil, "tasks that make the score")
 	fl.BoolVar(&f.skipBad, "skip-bad-rows", false, "leave malformed rows out of the data, and count them")
 	fl.StringVar(&f.precision, "precision", "", precisionUsage)
@@ -128,6 +130,7 @@ func (a *app) searchConfig(cmd *cobra.Command, f searchFlags) (search.Config, er
 	set("space", func() { cfg.Space = f.space })
 	set("policy", func() { cfg.Policy = f.policy })
 	set("candidates", func() { cfg.Candidates = f.candidates })
+	set("confirm", func() { cfg.Confirm.Best = f.confirm })
 	set("architecture", func() { cfg.Architectures = f.architectures })
 	set("repeats", func() { cfg.Repeats = f.repeats })
 	set("tasks", func() { cfg.Data.Tasks = f.tasks })

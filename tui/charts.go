@@ -37,7 +37,7 @@ func (m *model) frontierChart(c *chart.Chart, r *run.RunView) {
 	c.X = chart.Axis{Title: "parameters (log)", Log: true, Format: axisCount}
 	others := chart.Series{Name: "trial", Kind: chart.Points, Marker: chart.Dot, Role: chart.Faint}
 	for _, t := range r.Trials {
-		if t.Score != nil && !m.frontier[t.ID] {
+		if t.Found() && !m.frontier[t.ID] {
 			others.X, others.Y = append(others.X, float64(t.Params)), append(others.Y, *t.Score)
 		}
 	}

@@ -15,8 +15,10 @@ type derived struct {
 	trials   []*run.Trial
 	finished []*run.Trial // with a score, in the order of finishing
 	frontier map[int]bool
-	log      []run.Event
-	problem  string // why the filter is not applied
+	// confirmed are the retrainings; nil without any.
+	confirmed *run.Confirmations
+	log       []run.Event
+	problem   string // why the filter is not applied
 }
 
 // refresh computes m.derived again and keeps selections inside the lists.
@@ -35,6 +37,7 @@ func (m *model) refresh() {
 			d.frontier[id] = true
 		}
 		d.finished = finished(d.run)
+		d.confirmed = run.ConfirmationsOf(d.run.Trials, d.run.Objective)
 		d.trials = m.filterTrials(&d)
 		d.log = m.filterEvents(&d)
 	}
@@ -59,11 +62,11 @@ func (m *model) pickRun() *run.RunView {
 	return found
 }
 
-// finished lists the trials with a score by when they ended; BestSoFar has the same order.
+// finished lists the trials of the search with a score by when they ended; BestSoFar has the same order.
 func finished(r *run.RunView) []*run.Trial {
 	out := make([]*run.Trial, 0, r.Done)
 	for _, t := range r.Trials {
-		if t.Score != nil {
+		if t.Found() {
 			out = append(out, t)
 		}
 	}

@@ -31,6 +31,7 @@ func (m *model) factLines(w int) []textLine {
 		}
 		out = append(out, textLine{{padRight("", 11), dim}, {chart.Sparkline(r.BestSoFar, max(0, w-12), g.chart), series0}})
 	}
+	out = append(out, confirmedLines(m.confirmed, w)...)
 	if picks := pickCounts(r); picks != "" {
 		out = append(out, wrapped("picked by", picks, plain, w)...)
 	}

@@ -52,14 +52,17 @@ func (m *model) attemptText(t *run.Trial) string {
 
 // rankText places a scored trial among the others.
 func (m *model) rankText(t *run.Trial) string {
+	if t.Arm != run.ArmSearch {
+		return fmt.Sprintf("a retraining of #%d", t.Of)
+	}
 	r := m.derived.run
 	rank := 1
 	for _, other := range r.Trials {
-		if other.Score != nil && r.Objective.Better(*other.Score, *t.Score) {
+		if other.Found() && r.Objective.Better(*other.Score, *t.Score) {
 			rank++
 		}
 	}
-	text := fmt.Sprintf("rank %d of %d", rank, r.Done)
+	text := fmt.Sprintf("rank %d of %d", rank, len(m.finished))
 	if m.frontier[t.ID] {
 		text += ", on the frontier"
 	}

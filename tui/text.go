@@ -151,7 +151,7 @@ func TrialsText(r run.RunView) string {
 		if t.Parent >= 0 {
 			from = fmt.Sprintf("#%d %.2f", t.Parent, t.Overlap)
 		}
-		lines = append(lines, strings.Join([]string{fmt.Sprintf("#%d", t.ID), score, paramsText(t.Params), secondsText(t.Seconds), from, t.Title, string(t.State)}, "\t"))
+		lines = append(lines, strings.Join([]string{fmt.Sprintf("#%d", t.ID), score, paramsText(t.Params), secondsText(t.Seconds), from, t.Title, trialState(t)}, "\t"))
 		if t.Error != "" {
 			failures = append(failures, fmt.Sprintf("#%d failed: %s", t.ID, t.Error))
 		}
@@ -163,5 +163,13 @@ func TrialsText(r run.RunView) string {
 	if t := bestTrial(&r); t != nil {
 		out += fmt.Sprintf("\nbest: #%d %s, %s %s, %s parameters\n", t.ID, t.Title, objectiveText(r.Objective), scoreText(*t.Score), paramsText(t.Params))
 	}
-	return out
+	return out + ConfirmationsText(r)
+}
+
+// trialState is a trial's state, with what it retrains.
+func trialState(t *run.Trial) string {
+	if t.Arm == run.ArmSearch {
+		return string(t.State)
+	}
+	return fmt.Sprintf("%s, %s of #%d", t.State, t.Arm, t.Of)
 }

@@ -92,7 +92,7 @@ func (c *Controller) resume(a *active, cmd Command) Reply {
 	case a.State == Pausing, a.State == Stopping, a.busy() > 0, a.thinking != "":
 		return refuse("%s is still %s; try again in a moment", a.ID, a.State)
 	case a.State == Done && cmd.Budget <= a.Budget:
-		return refuse("%s is done; give --candidates above %d to train more, or branch it", a.ID, a.Budget)
+		return refuse("%s is done; give more --candidates than it had, or branch it", a.ID)
 	case c.kinds[a.Kind] == nil:
 		return refuse("this flexi cannot run a %s", a.Kind)
 	}

@@ -177,7 +177,7 @@ func TestResumeWithMore(t *testing.T) {
 	b := newRig(t, &runtest.Kind{Steps: 2})
 	r := b.create(run.Run{Budget: 2, Seed: 2})
 	b.untilState(r.ID, run.Done)
-	contains(t, "reply", b.do(run.Command{Verb: run.Resume, Run: r.ID, Budget: 2}).Text, "--candidates above 2")
+	contains(t, "reply", b.do(run.Command{Verb: run.Resume, Run: r.ID, Budget: 2}).Text, "--candidates")
 	b.ok(run.Command{Verb: run.Resume, Run: r.ID, Budget: 4})
 	b.until(r.ID, "four are done", func(v run.RunView) bool { return v.State == run.Done && v.Done == 4 })
 	sameOutcomes(t, b.outcomes(r.ID), want)

@@ -67,6 +67,14 @@ func (o Objective) Better(a, b float64) bool {
 	return a < b
 }
 
+// gain is by how much score a beats b.
+func (o Objective) gain(a, b float64) float64 {
+	if o.Maximize {
+		return a - b
+	}
+	return b - a
+}
+
 // Trial is one architecture (or one selector) that a run evaluates. Trials are numbered from 0 in the order of proposal.
 type Trial struct {
 	Run     string
@@ -79,6 +87,11 @@ type Trial struct {
 	Level   int   // level of the hierarchy, from 1
 	Why     string
 	Predict *Prediction // the surrogate's view when it was proposed; nil if it had none
+	// Arm is "" for a trial of the search, else what it retrains trial Of for, the Repeat-th time (from 0): such a trial measures, and takes no part in the
+	// search.
+	Arm    Arm
+	Of     int
+	Repeat int
 
 	State    State
 	Attempt  int // from 1
@@ -97,6 +110,19 @@ type Trial struct {
 	Earlier    string
 	Weights    string
 }
+
+// Arm is what a trial is trained for.
+type Arm string
+
+// Arms.
+const (
+	// ArmSearch is the search itself.
+	ArmSearch Arm = ""
+	// ArmConfirm retrains one of the best from scratch, with a new seed.
+	ArmConfirm Arm = "confirm"
+	// ArmTransfer retrains it with the weights that its first training started from, with the seeds of ArmConfirm.
+	ArmTransfer Arm = "confirm transfer"
+)
 
 // LayerRow is one line of an architecture as people read it.
 type LayerRow struct {

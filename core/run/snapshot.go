@@ -23,7 +23,7 @@ type RunView struct {
 	Done      int      // finished with a score
 	FailedN   int
 	Best      int       // id of the best trial, -1 for none
-	BestSoFar []float64 // after each finished trial, in the order of finishing
+	BestSoFar []float64 // after each finished trial of the search, in the order of finishing
 	// Frontier are ids of trials that no other beats in both score and parameters, by parameters.
 	Frontier  []int
 	Workers   []WorkerView

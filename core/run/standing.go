@@ -26,6 +26,9 @@ func standingOf(trials []*Trial, o Objective) standing {
 
 func (t *Trial) scored() bool { return t != nil && t.State == Done && t.Score != nil }
 
+// Found reports whether the trial has a score that counts in the search. The scores of retrainings say how good that one was.
+func (t *Trial) Found() bool { return t.Arm == ArmSearch && t.scored() }
+
 // count takes in a trial that was old (nil: new) before.
 func (s *standing) count(old, t *Trial, o Objective) {
 	if old != nil && old.State == Failed {
@@ -38,6 +41,9 @@ func (s *standing) count(old, t *Trial, o Objective) {
 		return
 	}
 	s.done++
+	if !t.Found() {
+		return
+	}
 	if s.best == nil || o.Better(*t.Score, *s.best.Score) {
 		s.best = t
 	}

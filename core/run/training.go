@@ -102,7 +102,7 @@ func (c *Controller) announce(a *active, t Trial, before *Trial) {
 	switch t.State {
 	case Done:
 		c.event(a, t.ID, "done", fmt.Sprintf("%s %.2f in %.0f s", a.Objective.Name, *t.Score, t.Seconds))
-		if a.best.ID != t.ID {
+		if a.bestID() != t.ID {
 			return
 		}
 		text := fmt.Sprintf("best so far: %s %.2f, %.2f M parameters", a.Objective.Name, *t.Score, float64(t.Params)/1e6)

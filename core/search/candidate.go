@@ -210,8 +210,8 @@ func (c *candidate) validate(ctx context.Context) error {
 	if math.IsNaN(mean) || math.IsInf(mean, 0) {
 		return run.Final(fmt.Errorf("the validation loss of pre-training is not finite after %d steps", c.state.Pretrain))
 	}
-	c.state.Scores["validation loss"] = mean
-	c.worker.Points(run.Point{Series: "validation loss", Step: c.state.Pretrain, Value: mean})
+	c.state.Scores[run.ValidationLoss] = mean
+	c.worker.Points(run.Point{Series: run.ValidationLoss, Step: c.state.Pretrain, Value: mean})
 	return nil
 }
 

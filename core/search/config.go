@@ -26,6 +26,8 @@ type Config struct {
 	Architectures []string `yaml:"architectures" json:"architectures"`
 	Repeats       int      `yaml:"repeats" json:"repeats"`
 
+	Confirm ConfirmConfig `yaml:"confirm" json:"confirm"`
+
 	Data     DataConfig     `yaml:"data" json:"data"`
 	Pretrain PretrainConfig `yaml:"pretrain" json:"pretrain"`
 	Finetune FinetuneConfig `yaml:"finetune" json:"finetune"`
@@ -88,12 +90,19 @@ type TransferConfig struct {
 	PerTask bool `yaml:"per_task" json:"per_task"`
 }
 
+// ConfirmConfig is the end of a search: its best architectures are trained again, because the best of many noisy scores promises too much.
+type ConfirmConfig struct {
+	Best    int `yaml:"best" json:"best"`       // how many of the best; 0: none
+	Repeats int `yaml:"repeats" json:"repeats"` // trainings of each with new seeds
+}
+
 // Presets are complete configurations, the default first.
 func Presets() []run.Preset[Config] {
 	pretrain := OptimizerConfig{LR: 5e-4, Warmup: 0.1, Decay: 0.01, Beta2: 0.98, Epsilon: 1e-6, Clip: 1}
 	finetune := OptimizerConfig{LR: 1e-4, Warmup: 0.06, Decay: 0.01, Beta2: 0.999, Epsilon: 1e-8, Clip: 1}
 	std := Config{
 		Preset: "default", Space: "paper", Policy: "boshnas", Candidates: 24, Levels: []float64{0.6, 0.25, 0.15}, Initial: 6, Repeats: 1,
+		Confirm: ConfirmConfig{Repeats: 3},
 		Data: DataConfig{
 			Corpora: []string{"lm/wikipedia"}, Tokenizer: "tokenizers/bert-base-uncased",
 			Tasks: []string{"CoLA", "SST-2", "MRPC", "STS-B", "QQP", "MNLI", "QNLI", "RTE", "WNLI"},
@@ -151,6 +160,9 @@ func (c Config) Validate() error {
 	check(c.Candidates >= 1, "candidates: %d, must be at least 1", c.Candidates)
 	check(c.Initial >= 1, "initial: %d, must be at least 1", c.Initial)
 	check(c.Repeats >= 1, "repeats: %d, must be at least 1", c.Repeats)
+	check(c.Confirm.Best >= 0 && c.Confirm.Best <= c.Candidates, "confirm.best: %d, must be 0 to the number of candidates, %d", c.Confirm.Best, c.Candidates)
+	check(c.Confirm.Best == 0 || c.Confirm.Repeats >= 2, "confirm.repeats: %d, must be at least 2: one training has no interval", c.Confirm.Repeats)
+	check(c.Confirm.Best == 0 || len(c.Architectures) == 0, "confirm.best: given architectures are trained repeats times already; set repeats")
 	check(len(c.Levels) >= 1 && len(c.Levels) <= 3, "levels: %d shares, there are 1 to 3 levels", len(c.Levels))
 	for _, s := range c.Levels {
 		check(s > 0 && s <= 1, "levels: share %v, must be over 0 and at most 1", s)

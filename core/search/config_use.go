@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"flexi/core/device/choose"
+	"flexi/core/model"
 	"flexi/core/model/train"
 	"flexi/core/run"
 	"flexi/core/text"
@@ -31,7 +32,24 @@ func (c Config) Budget() int {
 	if len(c.Architectures) > 0 {
 		return len(c.Architectures) * c.Repeats
 	}
-	return c.Candidates
+	return c.Candidates + c.confirmations()
+}
+
+// confirmations is how many trials of the budget retrain the best: each from scratch and, where the search transfers weights, once more with them.
+func (c Config) confirmations() int {
+	n := c.Confirm.Best * c.Confirm.Repeats
+	if c.Transfer.Mode != model.TransferOff {
+		n *= 2
+	}
+	return n
+}
+
+// candidates is how many of a run's trials belong to the search. A run of an earlier version that was resumed with more has them in its budget only.
+func (c Config) candidates(budget int) int {
+	if c.Confirm.Best > 0 {
+		return c.Candidates
+	}
+	return max(c.Candidates, budget)
 }
 
 // Objective is what a search improves: the mean of its tasks' scores, in percent.

@@ -158,12 +158,20 @@ func (j *job) trainOn(ctx context.Context, dev device.Device, data *Data, t run.
 	if err != nil {
 		return run.Result{}, err
 	}
-	c := &candidate{cfg: j.cfg, data: data, arch: arch, trial: t, worker: w, dev: dev, seed: trialSeed(j.run.Seed, t.ID)}
+	c := &candidate{cfg: j.cfg, data: data, arch: arch, trial: t, worker: w, dev: dev, seed: trialSeed(j.run.Seed, t)}
 	return c.train(ctx, source)
 }
 
-// trialSeed is the seed of a trial's initial weights and dropout; a second attempt has the same.
-func trialSeed(seed uint64, trial int) uint64 { return device.StreamSeed(seed, 0, uint32(trial)) }
+// confirmSite keeps the seeds of retrainings apart from those of the search.
+const confirmSite = 1
+
+// trialSeed is the seed of a trial's initial weights and dropout; a second attempt has the same, and so have the two arms of a retraining.
+func trialSeed(seed uint64, t run.Trial) uint64 {
+	if t.Arm == run.ArmSearch {
+		return device.StreamSeed(seed, 0, uint32(t.ID))
+	}
+	return device.StreamSeed(device.StreamSeed(seed, confirmSite, uint32(t.Of)), 0, uint32(t.Repeat))
+}
 
 // Inspect describes a trial's architecture and what lies around it in its level's library.
 func (j *job) Inspect(t run.Trial, trials []run.Trial) (run.Inspection, error) {

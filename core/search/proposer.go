@@ -26,7 +26,11 @@ func (j *job) newProposer(ctx context.Context, data *Data, trials []run.Trial) (
 	if len(j.cfg.Architectures) > 0 {
 		return newGiven(j.cfg)
 	}
-	return j.newSearching(ctx, data, trials)
+	s, err := j.newSearching(ctx, data, trials)
+	if err != nil || j.cfg.Confirm.Best == 0 {
+		return s, err
+	}
+	return &confirming{proposer: s, cfg: j.cfg.Confirm}, nil
 }
 
 // given trains a list of architectures in turn, the whole list Repeats times.
@@ -86,7 +90,7 @@ func (j *job) newSearching(ctx context.Context, data *Data, trials []run.Trial) 
 	if err != nil {
 		return nil, fmt.Errorf("embed the design space: %w", err)
 	}
-	budgets := LevelBudgets(max(j.cfg.Candidates, j.run.Budget), j.cfg.Levels)
+	budgets := LevelBudgets(j.cfg.candidates(j.run.Budget), j.cfg.Levels)
 	s.h, err = NewHierarchy(first, budgets, func(level int, lib *Library) (Policy, error) {
 		return NewPolicy(j.cfg.Policy, lib, s.policyOptions(j.run.Seed+uint64(level), lib))
 	}, space.NextLibrary(o, DefaultCrossover(), func(made string) { s.note = made }))
@@ -125,8 +129,11 @@ func (c Config) overlap(query, source model.Arch) float64 {
 
 // outcomes translates trials to what policies know.
 func (s *searching) outcomes(trials []run.Trial) ([]LevelOutcome, error) {
-	out := make([]LevelOutcome, len(trials))
-	for i, t := range trials {
+	out := make([]LevelOutcome, 0, len(trials))
+	for _, t := range trials {
+		if t.Arm != run.ArmSearch {
+			continue
+		}
 		o := LevelOutcome{Level: t.Level, Outcome: Outcome{Index: -1}}
 		if lib := s.h.Library(t.Level); lib != nil {
 			at, ok := lib.Index[t.Hash]
@@ -142,7 +149,7 @@ func (s *searching) outcomes(trials []run.Trial) ([]LevelOutcome, error) {
 		default:
 			o.Pending = true
 		}
-		out[i] = o
+		out = append(out, o)
 	}
 	return out, nil
 }
@@ -188,7 +195,7 @@ func (s *searching) parentOf(arch model.Arch, pick LevelPick, trials []run.Trial
 	lib := s.h.Library(pick.Level)
 	best, at := s.cfg.Transfer.Threshold, -1
 	for _, t := range trials {
-		if t.State != run.Done || t.Weights == "" {
+		if t.Arm != run.ArmSearch || t.State != run.Done || t.Weights == "" {
 			continue
 		}
 		if s.cfg.Policy == paperPolicy && (pick.Transfer < 0 || lib.Hashes[pick.Transfer] != t.Hash) {
@@ -254,7 +261,9 @@ func (s *searching) look(pick LevelPick, trials []run.Trial) *run.Surrogate {
 	lib := s.h.Library(pick.Level)
 	proposed := map[string]int{}
 	for _, t := range trials {
-		proposed[t.Hash] = t.ID
+		if t.Arm == run.ArmSearch {
+			proposed[t.Hash] = t.ID
+		}
 	}
 	all, stride := s.shown(pick, trials)
 	values := s.h.Policy(pick.Level).Beliefs(all)
@@ -278,7 +287,7 @@ func (s *searching) look(pick LevelPick, trials []run.Trial) *run.Surrogate {
 	}
 	v := &run.Surrogate{}
 	for _, t := range trials {
-		if t.State == run.Done {
+		if t.Arm == run.ArmSearch && t.State == run.Done {
 			v.Fitted++
 		}
 	}
@@ -320,7 +329,7 @@ func (s *searching) neighbours(t run.Trial, trials []run.Trial) []run.Neighbour 
 			Overlap: s.cfg.overlap(lib.Archs[i], lib.Archs[at]), Edit: edit(lib.Archs[at], lib.Archs[i]), Trial: -1,
 		}
 		for _, other := range trials {
-			if other.Hash == n.Hash {
+			if other.Hash == n.Hash && other.Arm == run.ArmSearch {
 				n.Trial, n.Score = other.ID, other.Score
 			}
 		}
