@@ -15,9 +15,9 @@ race:
 slow:
 	$(GO) test -tags slow -timeout 60m ./...
 
-# Every reader of a format; FUZZTIME is for each.
+# Every reader of a format, and the matrix product; FUZZTIME is for each.
 FUZZTIME ?= 10m
-READERS = db:FuzzWalk db:FuzzJournal db:FuzzUnseal db:FuzzFilesNamed db:FuzzDecodePoints core/model:FuzzArch core/model/safetensors:FuzzRead \
+READERS = core/device/cpu/kern:FuzzGemm db:FuzzWalk db:FuzzJournal db:FuzzUnseal db:FuzzFilesNamed db:FuzzDecodePoints core/model:FuzzArch core/model/safetensors:FuzzRead \
 	core/search:FuzzSpace core/search:FuzzConfig core/search:FuzzPolicyState core/search/table:FuzzRead core/text:FuzzTokenizerJSON \
 	core/text:FuzzTSV core/text:FuzzJSONRows core/text:FuzzCorpus tui:FuzzFilter
 
