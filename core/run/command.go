@@ -40,6 +40,9 @@ func refuse(format string, args ...any) Reply {
 }
 
 func (c *Controller) apply(a *active, cmd Command) Reply {
+	if cmd.ReadOnly {
+		return refuse("%s may only look; `operator` before the key in authorized_keys lets it command", cmd.Actor)
+	}
 	switch cmd.Verb {
 	case Pause:
 		return c.pause(a)

@@ -2,6 +2,8 @@ package run_test
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -227,4 +229,51 @@ func TestNote(t *testing.T) {
 	if v := b.untilState(id, run.Done); v.Note != "the good one" {
 		t.Errorf("note %q", v.Note)
 	}
+}
+
+// TestReadOnly: a person who may only look changes nothing, and the attempt is kept with the name.
+func TestReadOnly(t *testing.T) {
+	g := newGate()
+	b := newRig(t, &runtest.Kind{Steps: 3, OnStep: g.at(1)})
+	r := b.create(run.Run{Budget: 1})
+	b.arrival(g)
+	for _, v := range []run.Verb{run.Pause, run.Stop, run.Kill, run.Branch, run.Annotate} {
+		reply := b.do(run.Command{Verb: v, Run: r.ID, Actor: "bo", ReadOnly: true})
+		if !reply.Refused || !strings.Contains(reply.Text, "bo may only look") {
+			t.Errorf("%s: %+v", v, reply)
+		}
+	}
+	v := b.untilState(r.ID, run.Running)
+	if got := texts(v, "command"); len(got) != 5 || !strings.HasPrefix(got[0], "pause refused: bo") || v.Events[len(v.Events)-1].Actor != "bo" {
+		t.Errorf("events: %q", got)
+	}
+	b.release(g)
+	b.untilState(r.ID, run.Done)
+}
+
+// TestPresence: who attends is in every snapshot, once for each time they came, until they leave.
+func TestPresence(t *testing.T) {
+	b := newRig(t, &runtest.Kind{Steps: 1})
+	first, leaveFirst := context.WithCancel(b.ctx)
+	defer leaveFirst()
+	for _, who := range []struct {
+		ctx  context.Context
+		name string
+	}{{first, "ana"}, {b.ctx, "bo"}, {b.ctx, "ana"}} {
+		if err := b.Attend(who.ctx, who.name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	await := func(want ...string) {
+		t.Helper()
+		for s := range b.Subscribe(b.ctx) {
+			if slices.Equal(s.Present, want) {
+				return
+			}
+		}
+		t.Fatalf("waited in vain for %q", want)
+	}
+	await("ana", "bo", "ana")
+	leaveFirst()
+	await("bo", "ana")
 }

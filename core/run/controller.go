@@ -30,6 +30,7 @@ type Controller struct {
 	looked  time.Time // when the loop last looked for hung trainings
 	changed bool      // something a viewer shows changed since the last snapshot
 	closing bool      // nothing new is started
+	present []string  // people who are attached
 }
 
 var _ Viewer = (*Controller)(nil)
@@ -174,7 +175,7 @@ func (c *Controller) do(ctx context.Context, f func()) error {
 func (c *Controller) publish() {
 	c.changed = false
 	now := c.opts.Clock()
-	s := &Snapshot{Time: now, Device: c.opts.Device, Store: c.store.Stats(), System: c.system.read(now)}
+	s := &Snapshot{Time: now, Device: c.opts.Device, Store: c.store.Stats(), System: c.system.read(now), Present: slices.Clone(c.present)}
 	for _, a := range c.runs {
 		s.Runs = append(s.Runs, a.view(now))
 	}
@@ -239,6 +240,22 @@ func (c *Controller) Create(ctx context.Context, r Run) (Run, error) {
 
 // Subscribe implements Viewer.
 func (c *Controller) Subscribe(ctx context.Context) <-chan *Snapshot { return c.hub.subscribe(ctx) }
+
+// Attend shows a person as present until ctx ends.
+func (c *Controller) Attend(ctx context.Context, name string) error {
+	err := c.do(ctx, func() { c.present, c.changed = append(c.present, name), true })
+	if err != nil {
+		return err
+	}
+	context.AfterFunc(ctx, func() {
+		// When the controller has ended nobody is shown any more.
+		_ = c.do(context.Background(), func() {
+			i := slices.Index(c.present, name)
+			c.present, c.changed = slices.Delete(c.present, i, i+1), true
+		})
+	})
+	return nil
+}
 
 // Points implements Viewer. A trial that a branch took over brings its curves from the run it was trained in; where a training went back
 // to a checkpoint, the later values count.

@@ -197,6 +197,8 @@ type Command struct {
 	Budget  int
 	Actor   string
 	Time    time.Time
+	// ReadOnly marks a person who may only look: the command is refused, and the refusal kept as an event.
+	ReadOnly bool
 }
 
 // Reply says what became of a command. Refused is set when the run's state does not allow it; Text says why and what to do.

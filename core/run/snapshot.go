@@ -12,6 +12,8 @@ type Snapshot struct {
 	Runs   []RunView
 	Store  StoreStats
 	System System
+	// Present are the people attached, in the order in which they came.
+	Present []string
 	// Dropped counts progress updates that were merged because viewers were slower than training.
 	Dropped uint64
 }
