@@ -30,6 +30,7 @@ var soleImporters = []struct {
 }{
 	{"go.etcd.io/bbolt", []string{"flexi/db"}, "one place knows how state is kept"},
 	{"charm.land/bubbletea/v2", []string{"flexi/tui", "flexi/cli"}, "one place owns the terminal"},
+	{"charm.land/wish/v2", []string{"flexi/tui/remote"}, "one place lets strangers in"},
 	{"github.com/spf13/cobra", []string{"flexi/cli"}, "flags become configuration at the edge"},
 }
 

@@ -43,6 +43,7 @@ type app struct {
 	device    string
 	seed      uint64
 	json      bool
+	lent      *workspace // what commands that come over SSH work on
 
 	in       io.Reader
 	out, err io.Writer
@@ -97,14 +98,16 @@ func isCobraUsage(err error) bool {
 }
 
 func (a *app) root() *cobra.Command {
+	var plain bool
 	root := &cobra.Command{
 		Use:   "flexi",
 		Short: "Search transformer architectures, and watch it happen",
 		Long: "flexi searches for the transformer encoder that suits your data and size budget, trains the candidates on this machine, and shows the search live.\n" +
-			"Without a command it opens the workbench on the workspace's runs.",
+			"Without a command it opens the workbench on the workspace's runs; q leaves it, and the runs go on in a server in the background.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.open(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.open(cmd.Context(), plain) },
 	}
+	root.Flags().BoolVar(&plain, "plain", false, "the workbench as lines of text, with typed commands, as for screen readers")
 	f := root.PersistentFlags()
 	f.StringVar(&a.workspace, "workspace", ".flexi", "folder that holds runs and weights")
 	f.StringVar(&a.data, "data", "", "data folder; without it, the built-in demo language")
@@ -112,7 +115,7 @@ func (a *app) root() *cobra.Command {
 	f.Uint64Var(&a.seed, "seed", 1, "seed of everything random in a new run")
 	f.BoolVar(&a.json, "json", false, "print JSON, one object per line")
 	root.AddCommand(
-		a.searchCommand(), a.runsCommand(), a.statusCommand(), a.showCommand(),
+		a.searchCommand(), a.runsCommand(), a.statusCommand(), a.showCommand(), a.watchCommand(), a.serveCommand(),
 		a.verbCommand(pauseVerb), a.verbCommand(stopVerb), a.resumeCommand(), a.branchCommand(), a.retryCommand(),
 		a.exportCommand(), a.backupCommand(), a.doctorCommand(), a.inspectCommand(), a.benchCommand(), a.dataCommand(),
 	)

@@ -82,7 +82,7 @@ func (a *app) resumeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resume RUN",
 		Short: "Go on with a paused, stopped or lost run",
-		Long:  "Go on with a run in this process, from its last checkpoint. If another process owns the workspace, the run goes on there.",
+		Long:  "Go on with a run from its last checkpoint: in the server that owns the workspace, or, without one and without a terminal, in this process.",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c := newCommand(run.Resume, args[0])
@@ -90,7 +90,10 @@ func (a *app) resumeCommand() *cobra.Command {
 				return err
 			}
 			c.Workers = workers
-			w, err := a.visit(cmd.Context())
+			if err := a.exists(); err != nil && a.lent == nil {
+				return err
+			}
+			w, err := a.host(cmd.Context(), a.interactive(plain))
 			if err != nil {
 				return err
 			}
@@ -100,8 +103,8 @@ func (a *app) resumeCommand() *cobra.Command {
 			if _, err := a.do(cmd.Context(), w, c); err != nil {
 				return errors.Join(err, w.close(cmd.Context()))
 			}
-			if w.guest != nil {
-				return w.close(cmd.Context())
+			if w.lent {
+				return nil
 			}
 			return a.watch(cmd.Context(), w, args[0], plain)
 		},
@@ -144,12 +147,15 @@ func (a *app) reconfigure(c *run.Command, preset, config string) error {
 	if preset == "" && config == "" {
 		return nil
 	}
+	if a.lent != nil && config != "" {
+		return errElsewhere
+	}
 	cfg, err := search.LoadConfig(preset, config)
 	if err != nil {
 		return usageError{err}
 	}
-	if a.data != "" {
-		cfg.Data.Dir = a.data
+	if err := a.place(&cfg); err != nil {
+		return err
 	}
 	on, err := choose.Decide(a.device)
 	if err != nil {

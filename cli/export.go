@@ -26,6 +26,9 @@ func (a *app) exportCommand() *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.look(cmd, func(w *workspace) error {
+				if w.lent && (out != "" || format == "hf") {
+					return errElsewhere
+				}
 				r, err := w.find(cmd.Context(), args[0])
 				if err != nil {
 					return err
@@ -93,9 +96,6 @@ func (a *app) exportModel(ctx context.Context, w *workspace, r *run.RunView, nam
 	if dir == "" {
 		return usagef("--format hf writes a folder; name it with --out")
 	}
-	if w.store == nil {
-		return fmt.Errorf("%w: another flexi process owns the workspace; export when it has ended, or copy the blob of the trial", errRefused)
-	}
 	t, err := exportTrial(r, name)
 	if err != nil {
 		return err
@@ -103,7 +103,7 @@ func (a *app) exportModel(ctx context.Context, w *workspace, r *run.RunView, nam
 	if t.Weights == "" {
 		return fmt.Errorf("trial %d of %s has no stored weights (state %s)", t.ID, r.ID, t.State)
 	}
-	blob, err := w.store.OpenBlob(t.Weights)
+	blob, err := w.openBlob(a.workspace, t.Weights)
 	if err != nil {
 		return err
 	}

@@ -130,6 +130,23 @@ func (a *app) statusCommand() *cobra.Command {
 	}
 }
 
+func (a *app) watchCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "watch [RUN]",
+		Short: "Print what happens to a run (the newest one by default), a line each, until it ends",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.look(cmd, func(w *workspace) error {
+				r, err := w.chosen(cmd.Context(), args)
+				if err != nil {
+					return err
+				}
+				return a.follow(cmd.Context(), w, r.ID)
+			})
+		},
+	}
+}
+
 // look visits the workspace for the length of f.
 func (a *app) look(cmd *cobra.Command, f func(*workspace) error) error {
 	w, err := a.visit(cmd.Context())

@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -80,18 +82,9 @@ func (a *app) search(cmd *cobra.Command, f searchFlags) error {
 	if err != nil {
 		return fmt.Errorf("encode configuration: %w", err)
 	}
-	w, err := a.own(cmd.Context())
-	if err != nil {
-		return err
-	}
-	r, err := w.controller.Create(cmd.Context(), run.Run{
+	return a.launch(cmd.Context(), run.Run{
 		Kind: search.KindName, Seed: a.seed, Config: text, Budget: cfg.Budget(), Workers: workers(f.workers), Objective: search.Objective(),
-	})
-	if err != nil {
-		w.close(cmd.Context())
-		return err
-	}
-	return a.watch(cmd.Context(), w, r.ID, f.plain)
+	}, f.plain)
 }
 
 func workers(asked int) int {
@@ -119,8 +112,8 @@ func (a *app) searchConfig(cmd *cobra.Command, f searchFlags) (search.Config, er
 	if err != nil {
 		return cfg, usageError{err}
 	}
-	if a.data != "" {
-		cfg.Data.Dir = a.data
+	if err := a.place(&cfg); err != nil {
+		return cfg, err
 	}
 	set := func(name string, apply func()) {
 		if cmd.Flags().Changed(name) {
@@ -146,6 +139,17 @@ func (a *app) searchConfig(cmd *cobra.Command, f searchFlags) (search.Config, er
 	return cfg, nil
 }
 
+// place puts the data folder into a configuration, by a path that holds in the process that trains, too.
+func (a *app) place(cfg *search.Config) (err error) {
+	if a.data != "" {
+		cfg.Data.Dir = a.data
+	}
+	if cfg.Data.Dir != "" {
+		cfg.Data.Dir, err = filepath.Abs(cfg.Data.Dir)
+	}
+	return err
+}
+
 // watch shows a run until it ends or the user leaves, and then leaves the workspace in order.
 func (a *app) watch(ctx context.Context, w *workspace, id string, plain bool) error {
 	for _, n := range w.notices {
@@ -159,11 +163,18 @@ func (a *app) watch(ctx context.Context, w *workspace, id string, plain bool) er
 }
 
 func (a *app) show(ctx context.Context, w *workspace, id string, plain bool) error {
-	if plain || a.json || !a.terminal() {
-		return a.follow(ctx, w, id)
+	if a.interactive(plain) {
+		return a.sit(ctx, w, id)
 	}
-	return tui.Run(ctx, w, tui.Options{Start: id, In: a.in, Out: a.out, Environ: os.Environ(), InProcess: w.guest == nil})
+	err := a.follow(ctx, w, id)
+	if w.guest != nil && errors.Is(err, context.Canceled) {
+		fmt.Fprintf(a.err, "flexi: %s goes on in the process that owns the workspace; `flexi pause %s` pauses it\n", id, id)
+	}
+	return err
 }
+
+// interactive reports whether a person sits there who can be shown the workbench.
+func (a *app) interactive(plain bool) bool { return !plain && !a.json && a.terminal() }
 
 // follow prints lines until the run ends; with --json, one object per finished trial and the run at the end.
 func (a *app) follow(ctx context.Context, w *workspace, id string) error {

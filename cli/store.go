@@ -20,14 +20,22 @@ func (a *app) backupCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Write a consistent copy of the database to FILE (- for stdout)",
-		Args:  cobra.ExactArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if a.lent != nil {
+				return cobra.NoArgs(cmd, args)
+			}
+			return cobra.ExactArgs(1)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.look(cmd, func(w *workspace) error {
+				if w.lent && w.store == nil {
+					return fmt.Errorf("%w: a backup takes an operator's key", errRefused)
+				}
 				write := func(f io.Writer) error { return db.BackupOf(a.workspace, f) }
-				if w.guest == nil {
+				if w.store != nil {
 					write = func(f io.Writer) error { return w.store.Backup(cmd.Context(), f) }
 				}
-				if args[0] == "-" {
+				if w.lent || args[0] == "-" {
 					return write(a.out)
 				}
 				return writeFile(args[0], write)
@@ -130,8 +138,8 @@ func gpuChecks() []check {
 }
 
 func (a *app) workspaceCheck() check {
-	if r, err := dial(a.workspace); err == nil {
-		r.close()
+	if w, err := a.call(); err == nil && w != nil {
+		w.guest.Close()
 		return check{"workspace", true, a.workspace + " is in use by another flexi process, which answers"}
 	}
 	if _, err := os.Stat(a.workspace); os.IsNotExist(err) {

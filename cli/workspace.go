@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"flexi/core/run"
 	"flexi/core/search"
 	"flexi/db"
+	"flexi/tui/remote"
 )
 
 // shutdownPatience bounds how long leaving waits for trainings to reach a step boundary and save a checkpoint.
@@ -26,23 +28,54 @@ type workspace struct {
 	run.Viewer
 	store      *db.Store       // nil for a guest
 	controller *run.Controller // nil for a guest
-	guest      *remote         // nil for the owner
+	server     *remote.Server  // lets others in; nil for a guest, and where nobody can come
+	guest      *remote.Client  // nil for the owner
+	lent       bool            // somebody else closes it
 	stop       context.CancelFunc
+	log        *slog.Logger
 	logFile    *os.File
 	notices    []string // what opening the store had to repair
 }
 
+// call makes this process a guest of the one that owns the workspace; nil if there is none.
+func (a *app) call() (*workspace, error) {
+	c, err := remote.Dial(a.workspace)
+	switch {
+	case err == nil:
+		return &workspace{Viewer: c, guest: c}, nil
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return nil, nil
+	}
+	return nil, fmt.Errorf("reach the process that owns %s: %w", a.workspace, err)
+}
+
 // visit opens the workspace for looking and commanding: as a guest if another process owns it, else as its owner for the moment.
 func (a *app) visit(ctx context.Context) (*workspace, error) {
-	if r, err := dial(a.workspace); err == nil {
-		return &workspace{Viewer: r, guest: r}, nil
-	} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, fmt.Errorf("reach the process that owns %s: %w", a.workspace, err)
+	if a.lent != nil {
+		return a.lent, nil
 	}
+	for tries := 0; ; tries++ {
+		if w, err := a.call(); w != nil || err != nil {
+			return w, err
+		}
+		if err := a.exists(); err != nil {
+			return nil, err
+		}
+		w, err := a.own(ctx)
+		if !errors.Is(err, db.ErrHeld) || tries == heldTries {
+			return w, err
+		}
+	}
+}
+
+// heldTries is how often a workspace is asked for again that is held by a process which lets nobody in yet, or no more. Each try takes a second.
+const heldTries = 5
+
+func (a *app) exists() error {
 	if _, err := os.Stat(a.workspace); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no workspace at %s; start one with `flexi search --demo`, or name it with --workspace", a.workspace)
+		return fmt.Errorf("there is no workspace at %s; start one with `flexi search --demo`, or name it with --workspace", a.workspace)
 	}
-	return a.own(ctx)
+	return nil
 }
 
 // own opens the workspace for training.
@@ -52,11 +85,11 @@ func (a *app) own(ctx context.Context) (*workspace, error) {
 		return nil, err
 	}
 	w := &workspace{store: store, notices: store.Notices()}
-	if w.logFile, err = os.OpenFile(filepath.Join(a.workspace, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+	if w.logFile, err = openLog(a.workspace); err != nil {
 		store.Close()
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
-	log := slog.New(slog.NewTextHandler(w.logFile, nil))
+	w.log = slog.New(slog.NewTextHandler(w.logFile, nil))
 	on, err := choose.Decide(a.device)
 	if err != nil {
 		w.close(ctx)
@@ -66,24 +99,40 @@ func (a *app) own(ctx context.Context) (*workspace, error) {
 	// The controller outlives ctx: an interrupt must still find it able to write checkpoints.
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	w.stop = cancel
-	if w.controller, err = run.New(own, store, []run.Kind{kind}, run.Options{Logger: log, Device: kind.Device(), Version: version(), Threads: runtime.NumCPU()}); err != nil {
+	if w.controller, err = run.New(own, store, []run.Kind{kind}, run.Options{Logger: w.log, Device: kind.Device(), Version: version(), Threads: runtime.NumCPU()}); err != nil {
 		w.close(ctx)
 		return nil, err
 	}
 	w.Viewer = w.controller
-	if err := serve(own, a.workspace, w.controller, log); err != nil {
-		log.Warn("other flexi commands cannot reach this process", "err", err)
-	}
 	return w, nil
 }
 
-// close leaves the workspace; an owner first pauses what runs, at step boundaries and with checkpoints.
+// maxLog is how long the log may be when a process opens it; a longer one is put aside, in the place of the one before.
+const maxLog = 16 << 20
+
+func openLog(dir string) (*os.File, error) {
+	path := filepath.Join(dir, remote.LogFile)
+	if info, err := os.Stat(path); err == nil && info.Size() > maxLog {
+		if err := os.Rename(path, path+".1"); err != nil {
+			return nil, err
+		}
+	}
+	return os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+}
+
+// close leaves the workspace; an owner first pauses what runs, at step boundaries and with checkpoints. Who is attached sees that.
 func (w *workspace) close(ctx context.Context) error {
+	if w.lent {
+		return nil
+	}
 	if w.guest != nil {
-		w.guest.close()
+		w.guest.Close()
 		return nil
 	}
 	var errs []error
+	if w.server != nil {
+		w.server.StopListening()
+	}
 	if w.controller != nil {
 		patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownPatience)
 		defer cancel()
@@ -91,11 +140,30 @@ func (w *workspace) close(ctx context.Context) error {
 	} else {
 		errs = append(errs, w.store.Close())
 	}
+	if w.server != nil {
+		w.server.Close()
+	}
 	if w.stop != nil {
 		w.stop()
 	}
 	errs = append(errs, w.logFile.Close())
 	return errors.Join(errs...)
+}
+
+// openBlob opens a weight file, whichever process owns the workspace.
+func (w *workspace) openBlob(dir, hash string) (io.ReadCloser, error) {
+	if w.store != nil {
+		return w.store.OpenBlob(hash)
+	}
+	return db.OpenBlobOf(dir, hash)
+}
+
+// create starts a run, here or in the process that owns the workspace.
+func (w *workspace) create(ctx context.Context, r run.Run) (run.Run, error) {
+	if w.guest != nil {
+		return w.guest.Create(ctx, r)
+	}
+	return w.controller.Create(ctx, r)
 }
 
 // snapshot is the newest picture of the workspace.

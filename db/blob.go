@@ -218,6 +218,11 @@ func (s *Store) OpenBlob(hash string) (io.ReadCloser, error) {
 	return f, nil
 }
 
+// OpenBlobOf opens a weight file of a workspace that another process may have open: weight files never change.
+func OpenBlobOf(dir, hash string) (io.ReadCloser, error) {
+	return (&Store{blobs: newBlobs(osDisk{}, filepath.Join(dir, blobsFolder), nil)}).OpenBlob(hash)
+}
+
 func openVerified(path, hash string) (*os.File, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {

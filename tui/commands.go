@@ -163,30 +163,3 @@ func (m *model) askBranch() tea.Cmd {
 	}})
 	return nil
 }
-
-// leaveMeans says what leaving does to the runs.
-func (m *model) leaveMeans() string {
-	if !m.inProcess {
-		return "the runs go on without you"
-	}
-	if m.snap == nil || !anyActive(m.snap) {
-		return "no run is active"
-	}
-	return "active runs are paused with a checkpoint"
-}
-
-// askQuit leaves, after a question if that would interrupt runs.
-func (m *model) askQuit() tea.Cmd {
-	if !m.inProcess || m.snap == nil || !anyActive(m.snap) {
-		return tea.Quit
-	}
-	text := []string{"The search runs in this process: leaving pauses it, with a checkpoint at the next step boundary.", "Go on later with:"}
-	for i := range m.snap.Runs {
-		if r := &m.snap.Runs[i]; active(r.State) {
-			text = append(text, "  flexi resume "+r.ID)
-		}
-	}
-	quit := func(*model) tea.Cmd { return tea.Quit }
-	m.ask(&dialog{title: "pause and leave?", text: text, answers: []answer{{"pause and leave", quit}, {"stay", nil}}})
-	return nil
-}

@@ -19,10 +19,13 @@ const (
 
 // nextSnapshot waits for the next snapshot, no sooner than pause from now. Meanwhile the mailbox keeps only the newest.
 func (m *model) nextSnapshot(pause time.Duration) tea.Cmd {
-	ctx, feed := m.ctx, m.feed
+	ctx, feed, link := m.ctx, m.feed, m.link
 	return func() tea.Msg {
 		if !sleep(ctx, pause) {
 			return feedClosedMsg{}
+		}
+		if link != nil {
+			link.Ready(ctx)
 		}
 		select {
 		case s, open := <-feed:

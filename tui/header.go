@@ -2,6 +2,8 @@ package tui
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"flexi/core/run"
 )
@@ -80,7 +82,7 @@ func (p *painter) standing() []span {
 	}
 	r := m.derived.run
 	if r == nil {
-		return nil
+		return p.present()
 	}
 	out := []span{{p.g.state(r.State) + " " + stateText(r), stateStyle(r.State)}, {"  " + progressText(r) + " ", plain}}
 	if t := bestTrial(r); p.class == single && t != nil {
@@ -89,7 +91,40 @@ func (p *painter) standing() []span {
 	if r.ETA > 0 && active(r.State) {
 		out = append(out, span{" eta " + spanText(r.ETA) + " ", dim})
 	}
-	return out
+	return append(out, p.present()...)
+}
+
+// present names the people attached where there is room and somebody else is there.
+func (p *painter) present() []span {
+	if p.class < medium || p.m.snap == nil || len(p.m.snap.Present) < 2 {
+		return nil
+	}
+	text := presentText(p.m.snap.Present)
+	if width(text) > p.m.w/4 {
+		text = plural(len(p.m.snap.Present), "person")
+	}
+	return []span{{" " + text + " ", accent}}
+}
+
+// presentText names everybody once.
+func presentText(names []string) string {
+	var text []string
+	for i, n := range names {
+		if slices.Contains(names[:i], n) {
+			continue
+		}
+		times := 0
+		for _, other := range names {
+			if other == n {
+				times++
+			}
+		}
+		if times > 1 {
+			n = fmt.Sprintf("%s (%d)", n, times)
+		}
+		text = append(text, n)
+	}
+	return strings.Join(text, ", ")
 }
 
 // stateText is the state, and what was asked for while that differs.

@@ -31,6 +31,7 @@ type binding struct {
 	name  string // two words for the footer
 	help  string // what it does, for help and palette
 	rank  int    // place in the footer, from 1; 0 stays out
+	acts  bool   // it changes a run, which not everybody may
 	// says replaces name where what the key does depends on the state.
 	says func(*model) string
 	// refuse returns why the key does nothing now, in few words; "" if it works.
@@ -96,10 +97,10 @@ func moveKeys() []binding {
 func commandKeys() []binding {
 	const runs = onOverview | onRuns | onInspector | onLogs
 	return []binding{
-		{keys: []string{"p"}, in: runs, group: groupRuns, name: "pause", help: "pause with a checkpoint, or resume", rank: 1, says: (*model).pauseSays, refuse: (*model).cannotPause, do: (*model).pauseOrResume},
-		{keys: []string{"S"}, in: runs, group: groupRuns, name: "stop", help: "end the run for good (asks first)", rank: 2, refuse: (*model).cannotStop, do: (*model).askStop},
-		{keys: []string{"b"}, in: runs, group: groupRuns, name: "branch", help: "new run from this one's trials (asks first)", rank: 3, refuse: (*model).cannotBranch, do: (*model).askBranch},
-		{keys: []string{"r"}, in: onOverview | onInspector, group: groupRuns, name: "retry", help: "train a failed trial again", refuse: (*model).cannotRetry, do: (*model).retry},
+		{keys: []string{"p"}, acts: true, in: runs, group: groupRuns, name: "pause", help: "pause with a checkpoint, or resume", rank: 1, says: (*model).pauseSays, refuse: (*model).cannotPause, do: (*model).pauseOrResume},
+		{keys: []string{"S"}, acts: true, in: runs, group: groupRuns, name: "stop", help: "end the run for good (asks first)", rank: 2, refuse: (*model).cannotStop, do: (*model).askStop},
+		{keys: []string{"b"}, acts: true, in: runs, group: groupRuns, name: "branch", help: "new run from this one's trials (asks first)", rank: 3, refuse: (*model).cannotBranch, do: (*model).askBranch},
+		{keys: []string{"r"}, acts: true, in: onOverview | onInspector, group: groupRuns, name: "retry", help: "train a failed trial again", refuse: (*model).cannotRetry, do: (*model).retry},
 		{keys: []string{"y"}, in: onOverview | onRuns | onInspector, group: groupRuns, name: "copy", help: "copy the hash of the trial, or the run's name", do: (*model).copyName},
 	}
 }
@@ -115,7 +116,7 @@ func sessionKeys() []binding {
 		{keys: []string{":", "ctrl+k"}, in: onScreens, group: groupSession, name: "command", help: "command palette", rank: 8, do: (*model).openPalette},
 		{keys: []string{"?"}, in: onScreens, group: groupSession, name: "help", help: "this help", rank: 9, do: func(m *model) tea.Cmd { m.overlay, m.offset = helpOverlay, 0; return nil }},
 		{keys: []string{"ctrl+l"}, in: onScreens, group: groupSession, name: "redraw", help: "draw the screen again", do: func(*model) tea.Cmd { return tea.ClearScreen }},
-		{keys: []string{"q"}, in: onScreens, group: groupSession, name: "quit", help: "leave the workbench", rank: 10, do: (*model).askQuit},
+		{keys: []string{"q"}, in: onScreens, group: groupSession, name: "quit", help: "leave the workbench; the runs go on", rank: 10, do: func(*model) tea.Cmd { return tea.Quit }},
 		{keys: []string{"ctrl+c"}, in: onScreens | inHelp | inPalette | inDialog | inFilter, group: groupSession, name: "quit now", help: "twice: leave at once", do: (*model).interrupt},
 	}
 }
@@ -153,6 +154,9 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 			continue
 		}
 		if why := b.refused(m); why != "" {
+			if b.acts && m.readOnly {
+				m.deny(b.label(m))
+			}
 			m.flash = flash{"cannot " + b.label(m) + ": " + why, warn}
 			return nil
 		}
@@ -167,6 +171,15 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
+const readOnlyKey = "read-only key"
+
+// deny tells the owner of the session what a person tried who may only look.
+func (m *model) deny(what string) {
+	if m.denied != nil {
+		m.denied(what)
+	}
+}
+
 func (b *binding) has(key string) bool {
 	for _, k := range b.keys {
 		if k == key {
@@ -177,6 +190,9 @@ func (b *binding) has(key string) bool {
 }
 
 func (b *binding) refused(m *model) string {
+	if b.acts && m.readOnly {
+		return readOnlyKey
+	}
 	if b.refuse == nil {
 		return ""
 	}

@@ -48,7 +48,7 @@ func TestFrameLaws(t *testing.T) {
 	keys := everyKey()
 	snapshots := []*run.Snapshot{fixture.Snapshot(), hostile(), {Time: fixture.Now}, {Time: fixture.Now, Runs: []run.RunView{{Best: -1}}}}
 	rapid.Check(t, func(rt *rapid.T) {
-		o := Options{Theme: rapid.SampledFrom([]string{"dark", "light", "16", "none"}).Draw(rt, "theme"), Glyphs: rapid.SampledFrom(glyphSets).Draw(rt, "glyphs"), InProcess: rapid.Bool().Draw(rt, "in process")}
+		o := Options{Theme: rapid.SampledFrom([]string{"dark", "light", "16", "none"}).Draw(rt, "theme"), Glyphs: rapid.SampledFrom(glyphSets).Draw(rt, "glyphs")}
 		o.Start = rapid.SampledFrom([]string{"", "search-05", "search-03"}).Draw(rt, "start")
 		m := onSnapshot(t, rapid.SampledFrom(snapshots).Draw(rt, "snapshot"), rapid.IntRange(1, 210).Draw(rt, "w"), rapid.IntRange(1, 70).Draw(rt, "h"), o)
 		for range rapid.IntRange(0, 12).Draw(rt, "events") {
@@ -96,7 +96,7 @@ func TestEverySize(t *testing.T) {
 func TestEscapeReachesTheRoot(t *testing.T) {
 	keys := everyKey()
 	rapid.Check(t, func(rt *rapid.T) {
-		m := newTest(t, 80, 24, Options{InProcess: true})
+		m := newTest(t, 80, 24, Options{})
 		for range rapid.IntRange(0, 25).Draw(rt, "presses") {
 			do(t, m, rapid.SampledFrom(keys).Draw(rt, "key"))
 		}

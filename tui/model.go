@@ -12,13 +12,17 @@ import (
 
 // model is one session of the workbench. Update changes it, View only reads it.
 type model struct {
-	ctx       context.Context
-	viewer    run.Viewer
-	feed      <-chan *run.Snapshot
-	clock     func() time.Time
-	actor     string
-	inProcess bool
-	keys      []binding
+	ctx      context.Context
+	viewer   run.Viewer
+	feed     <-chan *run.Snapshot
+	clock    func() time.Time
+	actor    string
+	readOnly bool
+	denied   func(what string)
+	link     Link
+	places   *Places
+	who      string // their name in places
+	keys     []binding
 
 	w, h      int
 	now       time.Time
@@ -55,7 +59,11 @@ type flash struct {
 
 func newModel(ctx context.Context, v run.Viewer, o Options) (*model, error) {
 	env := environment(o.Environ)
-	m := &model{ctx: ctx, viewer: v, clock: o.Clock, actor: env.actor(), inProcess: o.InProcess, keys: keymap(), state: newState(o.Start)}
+	m := &model{ctx: ctx, viewer: v, clock: o.Clock, actor: o.Actor, readOnly: o.ReadOnly, denied: o.Refused, link: o.Link, places: o.Places, who: o.Place, keys: keymap()}
+	m.state = o.Places.of(o.Place)
+	if o.Start != "" && o.Start != m.runID {
+		m.state = newState(o.Start)
+	}
 	if m.clock == nil {
 		m.clock = time.Now
 	}

@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"context"
 	"io"
 	"strings"
 	"time"
@@ -13,16 +14,37 @@ type Options struct {
 	// In and Out are the terminal; nil takes the process's own.
 	In  io.Reader
 	Out io.Writer
-	// Environ is the client's environment ("KEY=value"); colours, glyphs and the actor of commands come from it.
+	// Environ is the client's environment ("KEY=value"); colours and glyphs come from it.
 	Environ []string
-	// InProcess says that runs live in this process: leaving pauses them, so q asks first.
-	InProcess bool
+	// Actor names the person for the history of runs. ReadOnly is set for who may only look; Refused, if not nil, is told what such a person tried.
+	Actor    string
+	ReadOnly bool
+	Refused  func(what string)
+	// Sizes brings the window's sizes where Out is no terminal of this machine, beginning with Size; nil where it is one.
+	Size  Size
+	Sizes <-chan Size
+	// Link is the way to a client elsewhere, nil for a terminal of this machine.
+	Link Link
+	// Places remembers where a person was; Place is their name in it. nil remembers nothing.
+	Places *Places
+	Place  string
 	// Theme is auto (or ""), dark, light, 16 or none.
 	Theme string
 	// Glyphs is braille, block, ascii, or "" to choose by the environment.
 	Glyphs string
 	// Clock replaces time.Now.
 	Clock func() time.Time
+}
+
+// Size is that of a window in characters.
+type Size struct{ Width, Height int }
+
+// Link is the way to a client elsewhere.
+type Link interface {
+	// Ready returns when the client has answered for what was sent to it, or when ctx ends: a slow link gets fewer pictures, not a queue of them.
+	Ready(ctx context.Context)
+	// Delay is how long the last answer took.
+	Delay() time.Duration
 }
 
 // environment looks up variables of a client.
@@ -61,14 +83,4 @@ func (e environment) theme() string {
 		return "none"
 	}
 	return "auto"
-}
-
-// actor names the person at the terminal for the history of runs.
-func (e environment) actor() string {
-	for _, name := range []string{"USER", "LOGNAME"} {
-		if v := e.get(name); v != "" {
-			return v
-		}
-	}
-	return "someone"
 }

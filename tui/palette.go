@@ -76,6 +76,10 @@ func (m *model) noteTyped(argument string) (tea.Cmd, string) {
 	if r == nil {
 		return nil, "there is no run to write on"
 	}
+	if m.readOnly {
+		m.deny("note")
+		return nil, readOnlyKey
+	}
 	return m.send(run.Command{Verb: run.Annotate, Run: r.ID, Trial: -1, Text: argument}), ""
 }
 

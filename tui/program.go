@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/colorprofile"
 
 	"flexi/core/run"
 )
@@ -32,7 +35,18 @@ func Run(ctx context.Context, v run.Viewer, o Options) error {
 	if o.Environ != nil {
 		options = append(options, tea.WithEnvironment(o.Environ))
 	}
-	_, err = tea.NewProgram(m, options...).Run()
+	if o.Sizes != nil {
+		options = append(options, tea.WithWindowSize(o.Size.Width, o.Size.Height), tea.WithColorProfile(colorprofile.Env(o.Environ)))
+	}
+	p := tea.NewProgram(m, options...)
+	var resizing sync.WaitGroup
+	if o.Sizes != nil {
+		resizing.Go(func() { follow(inner, p, o.Sizes) })
+	}
+	_, err = p.Run()
+	cancel()
+	resizing.Wait()
+	m.remember()
 	switch {
 	case err == nil:
 		return nil
@@ -42,4 +56,25 @@ func Run(ctx context.Context, v run.Viewer, o Options) error {
 		return ctx.Err()
 	}
 	return fmt.Errorf("draw the workbench: %w", err)
+}
+
+// resizePause bounds how often a window is drawn anew while it is being resized.
+const resizePause = 50 * time.Millisecond
+
+// follow tells the program the sizes of a window elsewhere.
+func follow(ctx context.Context, p *tea.Program, sizes <-chan Size) {
+	for {
+		select {
+		case s, open := <-sizes:
+			if !open {
+				return
+			}
+			p.Send(tea.WindowSizeMsg{Width: s.Width, Height: s.Height})
+		case <-ctx.Done():
+			return
+		}
+		if !sleep(ctx, resizePause) {
+			return
+		}
+	}
 }

@@ -33,10 +33,18 @@ func (m *model) systemLines(w int) []textLine {
 	for _, n := range st.Notices {
 		out = append(out, wrapped("repaired", n, warn, w)...)
 	}
-	return append(out, textLine{}, oneSpan("this window", strong),
+	out = append(out, textLine{}, oneSpan("people", strong), field("attached", presentText(m.snap.Present)))
+	if m.readOnly {
+		out = append(out, field("your key", "may look, not command"))
+	}
+	out = append(out, textLine{}, oneSpan("this window", strong),
 		field("picture", m.clockText(m.snap.Time)+", "+ageText(m.now, m.snap.Time)+" ago"),
 		field("merged", fmt.Sprintf("%d progress updates, because windows were slower than training", m.snap.Dropped)),
 		field("size", fmt.Sprintf("%dx%d", m.w, m.h)),
 		field("colours", m.theme.name),
 		field("characters", m.glyphs.name))
+	if m.link != nil {
+		out = append(out, field("link", fmt.Sprintf("%d ms there and back", m.link.Delay().Milliseconds())))
+	}
+	return out
 }

@@ -141,6 +141,15 @@ func TrialsText(r run.RunView) string {
 	if len(r.Trials) == 0 {
 		return r.ID + " has no trials yet\n"
 	}
+	out := trialsTable(r)
+	if t := bestTrial(&r); t != nil {
+		out += fmt.Sprintf("\nbest: #%d %s, %s %s, %s parameters\n", t.ID, t.Title, objectiveText(r.Objective), scoreText(*t.Score), paramsText(t.Params))
+	}
+	return out + ConfirmationsText(r)
+}
+
+// trialsTable lists the trials, and why some failed.
+func trialsTable(r run.RunView) string {
 	lines := []string{"trial\t" + objectiveText(r.Objective) + "\tparameters\ttime\tfrom\tarchitecture\tstate"}
 	var failures []string
 	for _, t := range r.Trials {
@@ -160,10 +169,7 @@ func TrialsText(r run.RunView) string {
 	if len(failures) > 0 {
 		out += "\n" + strings.Join(failures, "\n") + "\n"
 	}
-	if t := bestTrial(&r); t != nil {
-		out += fmt.Sprintf("\nbest: #%d %s, %s %s, %s parameters\n", t.ID, t.Title, objectiveText(r.Objective), scoreText(*t.Score), paramsText(t.Params))
-	}
-	return out + ConfirmationsText(r)
+	return out
 }
 
 // trialState is a trial's state, with what it retrains.

@@ -24,7 +24,7 @@ func TestViewGolden(t *testing.T) {
 	for _, s := range steps {
 		for _, size := range sizes {
 			t.Run(fmt.Sprintf("%s/%dx%d", s.name, size[0], size[1]), func(t *testing.T) {
-				m := newTest(t, size[0], size[1], Options{InProcess: true})
+				m := newTest(t, size[0], size[1], Options{})
 				do(t, m, s.keys...)
 				golden.RequireEqual(t, m.draw()+"\n")
 			})
@@ -45,7 +45,6 @@ func TestViewOverlays(t *testing.T) {
 		{"stop", 80, 24, []string{"S"}},
 		{"stop narrow", 40, 12, []string{"S"}},
 		{"branch", 80, 24, []string{"b"}},
-		{"quit", 80, 24, []string{"q"}},
 		{"filter", 80, 24, append([]string{"/"}, typing("params<5M state:done")...)},
 		{"filter wrong", 80, 24, append([]string{"/"}, typing("size<5M")...)},
 		{"table of the frontier", 80, 24, []string{"v"}},
@@ -56,7 +55,7 @@ func TestViewOverlays(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			m := newTest(t, c.w, c.h, Options{InProcess: true})
+			m := newTest(t, c.w, c.h, Options{})
 			do(t, m, c.keys...)
 			golden.RequireEqual(t, m.draw()+"\n")
 		})

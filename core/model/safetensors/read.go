@@ -10,28 +10,48 @@ import (
 	"sort"
 )
 
-// Read reads a whole file. F32, F16 and BF16 tensors become float32; another dtype is an error that names it.
+// Read reads a whole file. F64, F32, F16 and BF16 tensors become float32; another dtype is an error that names it.
 // Byte ranges must cover the data without gaps or overlaps, and nothing may follow them.
 func Read(r io.Reader) (File, error) {
-	header, err := readHeader(r)
+	var f File
+	metadata, err := Each(r, func(t Tensor, dtype string) error {
+		if t.Data == nil {
+			return fmt.Errorf("tensor %s: dtype %q is not supported (F64, F32, F16 and BF16 are)", t.Name, dtype)
+		}
+		f.Tensors = append(f.Tensors, t)
+		return nil
+	})
 	if err != nil {
 		return File{}, err
+	}
+	f.Metadata = metadata
+	sort.Slice(f.Tensors, func(i, j int) bool { return f.Tensors[i].Name < f.Tensors[j].Name })
+	return f, nil
+}
+
+// Each reads a file tensor by tensor, in the order of its bytes. A tensor of integers comes without data. An error of visit ends it.
+func Each(r io.Reader, visit func(t Tensor, dtype string) error) (metadata map[string]string, err error) {
+	header, err := readHeader(r)
+	if err != nil {
+		return nil, err
 	}
 	f, spans, err := decodeHeader(header)
 	if err != nil {
-		return File{}, err
+		return nil, err
 	}
 	for i, s := range spans {
-		t := &f.Tensors[i]
+		t := f.Tensors[i]
 		if t.Data, err = readData(r, s); err != nil {
-			return File{}, fmt.Errorf("read tensor %s: %w", t.Name, err)
+			return nil, fmt.Errorf("read tensor %s: %w", t.Name, err)
+		}
+		if err := visit(t, s.DType); err != nil {
+			return nil, err
 		}
 	}
 	if n, _ := r.Read(make([]byte, 1)); n > 0 {
-		return File{}, fmt.Errorf("%w: bytes after the last tensor", ErrFormat)
+		return nil, fmt.Errorf("%w: bytes after the last tensor", ErrFormat)
 	}
-	sort.Slice(f.Tensors, func(i, j int) bool { return f.Tensors[i].Name < f.Tensors[j].Name })
-	return f, nil
+	return f.Metadata, nil
 }
 
 func readHeader(r io.Reader) ([]byte, error) {
@@ -105,9 +125,9 @@ func decodeEntry(text []byte) (span, error) {
 	if err := dec.Decode(&e); err != nil {
 		return span{}, fmt.Errorf("%w: %v", ErrFormat, err)
 	}
-	width := map[string]int64{"F32": 4, "F16": 2, "BF16": 2}[e.DType]
+	width := widths[e.DType]
 	if width == 0 {
-		return span{}, fmt.Errorf("dtype %q is not supported (F32, F16 and BF16 are)", e.DType)
+		return span{}, fmt.Errorf("dtype %q is not known", e.DType)
 	}
 	n, err := elements(e.Shape)
 	if err != nil {
@@ -119,9 +139,23 @@ func decodeEntry(text []byte) (span, error) {
 	return span{entry: e, count: n}, nil
 }
 
-// readData reads count values in pieces, so that a header that promises more than the file holds fails early.
+// widths are bytes per value; floats are those that are read.
+var (
+	widths = map[string]int64{
+		"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "U64": 8, "I32": 4, "U32": 4, "I16": 2, "U16": 2, "I8": 1, "U8": 1, "BOOL": 1,
+	}
+	floats = map[string]bool{"F64": true, "F32": true, "F16": true, "BF16": true}
+)
+
+// readData reads count values in pieces, so that a header that promises more than the file holds fails early; nil for integers.
 func readData(r io.Reader, s span) ([]float32, error) {
-	width := (s.Offsets[1] - s.Offsets[0]) / max(s.count, 1)
+	width := widths[s.DType]
+	if !floats[s.DType] {
+		if _, err := io.CopyN(io.Discard, r, s.Offsets[1]-s.Offsets[0]); err != nil {
+			return nil, fmt.Errorf("%w: the data ends early", ErrFormat)
+		}
+		return nil, nil
+	}
 	data := make([]float32, 0, min(s.count, 1<<20))
 	buf := make([]byte, 1<<20)
 	for left := s.Offsets[1] - s.Offsets[0]; left > 0; {
@@ -139,6 +173,8 @@ func readData(r io.Reader, s span) ([]float32, error) {
 
 func decodeValue(dtype string, b []byte) float32 {
 	switch dtype {
+	case "F64":
+		return float32(math.Float64frombits(binary.LittleEndian.Uint64(b)))
 	case "BF16":
 		return math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16)
 	case "F16":

@@ -16,7 +16,7 @@ import (
 )
 
 func main() {
-	o := tui.Options{Start: "search-05", Environ: os.Environ(), InProcess: true}
+	o := tui.Options{Start: "search-05", Environ: os.Environ()}
 	if len(os.Args) > 1 {
 		o.Theme = os.Args[1]
 	}

@@ -1,0 +1,254 @@
+package tui
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"flexi/core/run"
+)
+
+// talkCommand is a command of the text form.
+type talkCommand struct {
+	name, argument, help string
+	run                  bool // it is about a run
+	acts                 bool // it changes something
+	do                   func(t *talk, argument string)
+}
+
+var talkCommands []talkCommand
+
+func init() { // help lists the table that it is in
+	talkCommands = append(talkScreens(), talkActs()...)
+}
+
+func talkScreens() []talkCommand {
+	return []talkCommand{
+		{name: "help", help: "this list", do: func(t *talk, _ string) { t.help() }},
+		{name: "status", run: true, help: "where the run stands, and its workers", do: func(t *talk, _ string) { t.say("%s", StatusText(*t.m.derived.run, t.m.now)) }},
+		{name: "runs", help: "all runs", do: func(t *talk, _ string) { t.say("%s", RunsText(t.m.snap.Runs, t.m.now)) }},
+		{name: "run", argument: "NAME", help: "look at another run", do: (*talk).enter},
+		{name: "trials", argument: "[FILTER]", run: true, help: "the trials, or those a filter lets through, such as state:done params<5M", do: (*talk).trials},
+		{name: "trial", argument: "NUMBER", run: true, help: "an architecture: layers, result, graph, neighbours, learning curves", do: (*talk).trial},
+		{name: "curve", argument: "NUMBER", run: true, help: "a trial's learning curves as tables", do: (*talk).curves},
+		{name: "frontier", run: true, help: "scores against parameters", do: func(t *talk, _ string) { t.chart(paneFrontier) }},
+		{name: "best", run: true, help: "the best score after each trial", do: func(t *talk, _ string) { t.chart(paneBest) }},
+		{name: "surrogate", run: true, help: "what the surrogate expects of its candidates", do: func(t *talk, _ string) { t.chart(paneSurrogate) }},
+		{name: "queue", run: true, help: "what would be picked next", do: func(t *talk, _ string) { t.queue() }},
+		{name: "facts", run: true, help: "the run in numbers", do: func(t *talk, _ string) { t.pane(paneFacts) }},
+		{name: "config", run: true, help: "the run's configuration", do: func(t *talk, _ string) { t.m.listed = t.m.runID; t.pane(paneConfig) }},
+		{name: "log", argument: "[N]", run: true, help: "the last N things that happened (20)", do: (*talk).log},
+		{name: "system", help: "device, memory, store, people", do: func(t *talk, _ string) { t.pane(paneSystem) }},
+		{name: "follow", argument: "on|off", help: "tell what happens as it happens (on)", do: (*talk).follow},
+		{name: "quit", help: "leave; the runs go on", do: func(t *talk, _ string) { t.left = true }},
+	}
+}
+
+func talkActs() []talkCommand {
+	plainly := func(v run.Verb) func(*talk, string) {
+		return func(t *talk, _ string) { t.command(run.Command{Verb: v, Trial: -1}) }
+	}
+	return []talkCommand{
+		{name: "pause", run: true, acts: true, help: "pause at the next step boundary, with a checkpoint", do: plainly(run.Pause)},
+		{name: "resume", run: true, acts: true, help: "go on", do: plainly(run.Resume)},
+		{name: "stop", argument: "NAME", run: true, acts: true, help: "end the run for good, with a checkpoint; say its name to confirm", do: (*talk).stop},
+		{name: "branch", argument: "[N]", run: true, acts: true, help: "a new run from the first N trials, or from all finished ones", do: (*talk).branch},
+		{name: "retry", argument: "NUMBER", run: true, acts: true, help: "train a failed trial again", do: (*talk).retry},
+		{name: "note", argument: "TEXT", run: true, acts: true, help: "write a note on the run", do: func(t *talk, a string) { t.command(run.Command{Verb: run.Annotate, Trial: -1, Text: a}) }},
+	}
+}
+
+func (t *talk) help() {
+	var lines []string
+	for _, c := range talkCommands {
+		if !c.acts || !t.m.readOnly {
+			lines = append(lines, strings.TrimSpace(c.name+" "+c.argument)+"\t"+c.help)
+		}
+	}
+	t.say("%s", rows(lines...))
+	if t.m.readOnly {
+		t.say("Your key may look, not command.\n")
+	}
+}
+
+func (t *talk) enter(name string) {
+	if findRun(t.m.snap, name) == nil {
+		t.say("There is no run %q; runs lists them.\n", name)
+		return
+	}
+	t.m.enter(name)
+	t.m.refresh()
+	t.caughtUp(t.m.derived.run)
+	t.say("%s", StatusText(*t.m.derived.run, t.m.now))
+}
+
+func (t *talk) trials(filter string) {
+	t.m.screen = overview // whose filter it is
+	t.m.filters[overview] = filter
+	t.m.refresh()
+	problem, shown := t.m.problem, *t.m.derived.run
+	shown.Trials = t.m.derived.trials
+	delete(t.m.filters, overview)
+	t.m.refresh()
+	switch {
+	case problem != "":
+		t.say("The filter is not applied: %s\n", problem)
+	case filter != "" && len(shown.Trials) == 0:
+		t.say("No trial matches %s\n", filter)
+	case filter != "":
+		t.say("%s", trialsTable(shown))
+	default:
+		t.say("%s", TrialsText(shown))
+	}
+}
+
+// subject is the trial that was typed; nil after saying what is wrong with it.
+func (t *talk) subject(argument string) *run.Trial {
+	n, err := strconv.Atoi(strings.TrimPrefix(argument, "#"))
+	if err != nil {
+		t.say("Say which trial by its number, such as: trial 3\n")
+		return nil
+	}
+	found := t.m.trialAt(n)
+	if found == nil {
+		t.say("There is no trial %d.\n", n)
+	}
+	return found
+}
+
+func (t *talk) trial(argument string) {
+	of := t.subject(argument)
+	if of == nil {
+		return
+	}
+	in, err := t.m.viewer.Inspect(t.m.ctx, of.Run, of.ID)
+	if err != nil {
+		t.say("Cannot describe trial %d: %v\n", of.ID, err)
+		return
+	}
+	points, err := t.m.viewer.Points(t.m.ctx, of.Run, of.ID)
+	if err != nil {
+		t.say("Cannot read the learning curves: %v\n", err)
+	}
+	t.say("%s", InspectionText(in, of, points))
+}
+
+func (t *talk) curves(argument string) {
+	of := t.subject(argument)
+	if of == nil {
+		return
+	}
+	points, err := t.m.viewer.Points(t.m.ctx, of.Run, of.ID)
+	if err != nil {
+		t.say("Cannot read the learning curves: %v\n", err)
+		return
+	}
+	t.m.looked.points = points
+	names := t.m.series()
+	if len(names) == 0 {
+		t.say("Trial %d has no learning curve yet.\n", of.ID)
+	}
+	for i, name := range names {
+		t.m.curve = i
+		t.say("%s\n", name)
+		t.chart(paneCurves)
+	}
+}
+
+// chart says a chart as its table.
+func (t *talk) chart(id pane) {
+	c := t.m.chart(id)
+	head, values := c.Table()
+	if len(values) == 0 {
+		t.say("%s\n", t.m.whyEmpty(id))
+		return
+	}
+	lines := []string{strings.Join(head, "\t")}
+	for _, row := range values {
+		for i := range row {
+			if row[i] == "" {
+				row[i] = "-"
+			}
+		}
+		lines = append(lines, strings.Join(row, "\t"))
+	}
+	t.say("%s", rows(lines...))
+}
+
+func (t *talk) queue() {
+	s := t.m.derived.run.Surrogate
+	if s == nil || len(s.Queue) == 0 {
+		t.say("Nothing is ranked yet.\n")
+		return
+	}
+	lines := []string{"rank\thash\tvalue\tmean\tnoise\tignorance\twhy\tarchitecture"}
+	for i, k := range s.Queue {
+		p := k.Predict
+		lines = append(lines, fmt.Sprintf("%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s", i+1, shortHash(k.Hash), short(p.Acquisition), short(p.Mean), short(p.Aleatoric), short(p.Epistemic), k.Why, k.Title))
+	}
+	t.say("%s", rows(lines...))
+}
+
+// pane says a pane of lines.
+func (t *talk) pane(id pane) {
+	var b strings.Builder
+	for _, l := range t.m.linesAt(id, talkWidth) {
+		for _, s := range l {
+			b.WriteString(s.text)
+		}
+		b.WriteByte('\n')
+	}
+	t.say("%s", trimRight(b.String()))
+}
+
+func (t *talk) log(argument string) {
+	n := 20
+	if argument != "" {
+		var err error
+		if n, err = strconv.Atoi(argument); err != nil || n < 1 {
+			t.say("Say how many, such as: log 50\n")
+			return
+		}
+	}
+	all := t.m.derived.run.Events
+	for i := range all[max(0, len(all)-n):] {
+		e := &all[max(0, len(all)-n)+i]
+		t.say("%s %s %s\n", t.m.clockText(e.Time), e.Kind, eventText(e))
+	}
+}
+
+func (t *talk) follow(argument string) {
+	switch argument {
+	case "on", "off":
+		t.following = argument == "on"
+		t.say("Following is %s.\n", argument)
+	default:
+		t.say("Say follow on, or follow off.\n")
+	}
+}
+
+func (t *talk) stop(argument string) {
+	if r := t.m.derived.run; argument != r.ID {
+		t.say("This ends %s for good. To confirm, type: stop %s\n", r.ID, r.ID)
+		return
+	}
+	t.command(run.Command{Verb: run.Stop, Trial: -1})
+}
+
+func (t *talk) branch(argument string) {
+	n := -1
+	if argument != "" {
+		var err error
+		if n, err = strconv.Atoi(argument); err != nil || n < 0 {
+			t.say("Say how many trials to take along, such as: branch 10\n")
+			return
+		}
+	}
+	t.command(run.Command{Verb: run.Branch, Trial: n})
+}
+
+func (t *talk) retry(argument string) {
+	if of := t.subject(argument); of != nil {
+		t.command(run.Command{Verb: run.Retry, Trial: of.ID})
+	}
+}
