@@ -158,10 +158,15 @@ const maxDots = 12
 // drawChart draws a chart pane as a picture or a table, or says why it is empty.
 func (p *painter) drawChart(id pane, r rect) {
 	c := p.m.chart(id)
+	read := p.m.lenses[id].through(&c)
 	if id == paneCurves && len(c.Series) > 0 && r.h > 3 {
 		names := p.m.series()
 		p.f.spans(r.row(0), span{c.Series[0].Name, strong}, span{"  " + p.keys("left", "right") + " " + fractionOf(clamp(p.m.curve, len(names))+1, len(names)), dim})
 		r, c.Legend = rect{r.x, r.y + 1, r.w, r.h - 1}, false
+	}
+	if read != "" && r.h > 3 && !p.m.tables[id] {
+		p.f.text(r.row(0), read, strong)
+		r = rect{r.x, r.y + 1, r.w, r.h - 1}
 	}
 	points := 0
 	for _, s := range c.Series {
@@ -177,6 +182,7 @@ func (p *painter) drawChart(id pane, r rect) {
 	case p.m.tables[id]:
 		p.drawChartTable(id, c, r)
 	default:
+		p.plots[id] = r
 		p.f.image(r, c.Render(r.w, r.h))
 	}
 }

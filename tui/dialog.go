@@ -66,6 +66,7 @@ func (p *painter) drawDialog(area rect) {
 			label, st = "[ "+a.label+" ]", selected
 		}
 		n := p.f.text(at, label, st)
+		p.spot(rect{at.x, at.y, n, 1}, func(m *model) tea.Cmd { m.choice = i; return m.answer() })
 		if answersH > 1 {
 			at.y++
 		} else {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
+
 	"flexi/core/run"
 )
 
@@ -72,19 +74,28 @@ func (p *painter) footer(r rect) {
 	}
 	x := r.x + 1
 	for _, item := range p.footerItems(r.w - 1) {
-		x += p.f.spans(rect{x, r.y, r.x + r.w - x, 1}, item[0], item[1]) + 2
+		n := p.f.spans(rect{x, r.y, r.x + r.w - x, 1}, item.key, item.name)
+		b := item.binding
+		p.spot(rect{x, r.y, n, 1}, func(m *model) tea.Cmd { return m.invoke(b) })
+		x += n + 2
 	}
 }
 
+// footerItem is a key with its name.
+type footerItem struct {
+	key, name span
+	binding   *binding
+}
+
 // footerItems are keys with their names; where there is no room, those before help and quit are left out.
-func (p *painter) footerItems(room int) [][2]span {
-	var items [][2]span
+func (p *painter) footerItems(room int) []footerItem {
+	var items []footerItem
 	n := -2
-	size := func(i [2]span) int { return width(i[0].text) + width(i[1].text) + 2 }
+	size := func(i footerItem) int { return width(i.key.text) + width(i.name.text) + 2 }
 	for _, b := range p.footerKeys() {
-		item := [2]span{{b.first(p.g), accent}, {" " + b.label(p.m), plain}}
+		item := footerItem{span{b.first(p.g), accent}, span{" " + b.label(p.m), plain}, b}
 		if why := b.refused(p.m); why != "" {
-			item[0].st, item[1] = dim, span{" " + b.label(p.m) + " (" + why + ")", dim}
+			item.key.st, item.name = dim, span{" " + b.label(p.m) + " (" + why + ")", dim}
 		}
 		items, n = append(items, item), n+size(item)
 	}

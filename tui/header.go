@@ -3,7 +3,10 @@ package tui
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+
+	tea "charm.land/bubbletea/v2"
 
 	"flexi/core/run"
 )
@@ -60,8 +63,14 @@ func (p *painter) tabs(r rect) {
 		}
 		pieces, n = append(pieces, span{text, st}), n+width(text)
 	}
-	if n <= r.w {
-		p.f.spans(r, pieces...)
+	if n > r.w {
+		return
+	}
+	p.f.spans(r, pieces...)
+	for i, piece := range pieces {
+		key := strconv.Itoa(int(screens[i]))
+		p.spot(rect{r.x, r.y, width(piece.text), 1}, func(m *model) tea.Cmd { return m.invoke(m.bindingOf(key)) })
+		r.x += width(piece.text)
 	}
 }
 

@@ -8,7 +8,7 @@ type helpLine struct{ keys, text string }
 // helpText lists every binding once, those that work on the current screen first in each group, and explains the signs.
 func (m *model) helpText() []helpLine {
 	var out []helpLine
-	for _, group := range []string{groupMove, groupRuns, groupShow, groupSession, groupDialogs} {
+	for _, group := range []string{groupMove, groupRuns, groupShow, groupCharts, groupSession, groupDialogs} {
 		out = append(out, helpLine{"", group})
 		for i := range m.keys {
 			b := &m.keys[i]

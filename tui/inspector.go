@@ -118,7 +118,7 @@ func (p *painter) drawNeighbours(r rect) {
 		return
 	}
 	near := in.Neighbours
-	t := table{rows: len(near), cursor: clamp(p.m.scroll[paneNeighbours], len(near)), columns: []column{
+	t := table{rows: len(near), marks: true, cursor: clamp(p.m.scroll[paneNeighbours], len(near)), columns: []column{
 		{title: "trial", w: 5, right: true, rank: 1},
 		{title: "hash", w: 7, rank: 5},
 		{title: "distance", w: 8, right: true},

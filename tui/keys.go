@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -44,13 +45,14 @@ const (
 	groupMove    = "move around"
 	groupRuns    = "runs and trials"
 	groupShow    = "what is shown"
+	groupCharts  = "charts"
 	groupSession = "everywhere"
 	groupDialogs = "in dialogs"
 )
 
 // keymap is the table of all keys. A key press goes to the first binding that works in the place where it was pressed.
 func keymap() []binding {
-	return append(append(append(overlayKeys(), moveKeys()...), commandKeys()...), sessionKeys()...)
+	return slices.Concat(overlayKeys(), moveKeys(), commandKeys(), lensKeys(), sessionKeys())
 }
 
 func overlayKeys() []binding {
@@ -84,8 +86,6 @@ func moveKeys() []binding {
 		{keys: []string{"shift+tab"}, in: onScreens, group: groupMove, name: "previous pane", help: "previous pane", refuse: (*model).onePane, do: func(m *model) tea.Cmd { m.nextPane(-1); return nil }},
 		{keys: []string{"["}, in: onInspector, group: groupMove, name: "previous", help: "previous trial of the table", do: func(m *model) tea.Cmd { return m.stepTrial(-1) }},
 		{keys: []string{"]"}, in: onInspector, group: groupMove, name: "next", help: "next trial of the table", rank: 7, do: func(m *model) tea.Cmd { return m.stepTrial(1) }},
-		{keys: []string{"left", "h"}, in: onInspector, group: groupMove, name: "curve before", help: "previous learning curve", refuse: (*model).noCurves, do: func(m *model) tea.Cmd { return m.turnCurve(-1) }},
-		{keys: []string{"right", "l"}, in: onInspector, group: groupMove, name: "curve after", help: "next learning curve", refuse: (*model).noCurves, do: func(m *model) tea.Cmd { return m.turnCurve(1) }},
 		{keys: []string{"1"}, in: onScreens, group: groupMove, name: "overview", help: "overview of the run", do: func(m *model) tea.Cmd { return m.goTo(overview) }},
 		{keys: []string{"2"}, in: onScreens, group: groupMove, name: "runs", help: "all runs", do: func(m *model) tea.Cmd { return m.goTo(runsList) }},
 		{keys: []string{"3"}, in: onScreens, group: groupMove, name: "architecture", help: "architecture of the marked (or the best) trial", refuse: (*model).nothingToInspect, do: func(m *model) tea.Cmd { return m.goTo(inspector) }},
@@ -107,7 +107,6 @@ func commandKeys() []binding {
 
 func sessionKeys() []binding {
 	return []binding{
-		{keys: []string{"v"}, in: onOverview | onRuns | onInspector, group: groupShow, name: "table", help: "a chart as a table, and back", refuse: (*model).noChart, do: func(m *model) tea.Cmd { p := m.focused(); m.tables[p] = !m.tables[p]; m.scroll[p] = 0; return nil }},
 		{keys: []string{"z"}, in: onScreens, group: groupShow, name: "maximise", help: "this pane alone, and back", refuse: (*model).onePane, do: func(m *model) tea.Cmd { m.zoomed = !m.zoomed; return nil }},
 		{keys: []string{"s"}, in: onOverview, group: groupShow, name: "sort", help: "sort trials by number, score or parameters", do: (*model).nextOrder},
 		{keys: []string{"space"}, in: onRuns, group: groupShow, name: "mark", help: "draw this run's curve, too", rank: 6, refuse: (*model).noRun, do: func(m *model) tea.Cmd { m.marked[m.listed] = !m.marked[m.listed]; return nil }},
@@ -115,6 +114,7 @@ func sessionKeys() []binding {
 		{keys: []string{"/"}, in: onOverview | onRuns | onLogs, group: groupShow, name: "filter", help: "show only some rows", rank: 7, do: (*model).editFilter},
 		{keys: []string{":", "ctrl+k"}, in: onScreens, group: groupSession, name: "command", help: "command palette", rank: 8, do: (*model).openPalette},
 		{keys: []string{"?"}, in: onScreens, group: groupSession, name: "help", help: "this help", rank: 9, do: func(m *model) tea.Cmd { m.overlay, m.offset = helpOverlay, 0; return nil }},
+		{keys: []string{"m"}, in: onScreens, group: groupSession, name: "mouse", help: "mouse on or off; while it is on, shift lets the terminal select text", do: (*model).toggleMouse},
 		{keys: []string{"ctrl+l"}, in: onScreens, group: groupSession, name: "redraw", help: "draw the screen again", do: func(*model) tea.Cmd { return tea.ClearScreen }},
 		{keys: []string{"q"}, in: onScreens, group: groupSession, name: "quit", help: "leave the workbench; the runs go on", rank: 10, do: func(*model) tea.Cmd { return tea.Quit }},
 		{keys: []string{"ctrl+c"}, in: onScreens | inHelp | inPalette | inDialog | inFilter, group: groupSession, name: "quit now", help: "twice: leave at once", do: (*model).interrupt},
@@ -149,18 +149,12 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 		m.flash = flash{}
 	}
 	here := m.place()
-	for _, b := range m.keys {
+	for i := range m.keys {
+		b := &m.keys[i]
 		if b.in&here == 0 || !b.has(name) {
 			continue
 		}
-		if why := b.refused(m); why != "" {
-			if b.acts && m.readOnly {
-				m.deny(b.label(m))
-			}
-			m.flash = flash{"cannot " + b.label(m) + ": " + why, warn}
-			return nil
-		}
-		cmd := b.do(m)
+		cmd := m.invoke(b)
 		m.refresh()
 		return tea.Batch(cmd, m.inspect())
 	}

@@ -57,6 +57,9 @@ func TestFrameLaws(t *testing.T) {
 				m.Update(tea.WindowSizeMsg{Width: rapid.IntRange(1, 210).Draw(rt, "w"), Height: rapid.IntRange(1, 70).Draw(rt, "h")})
 			case 1:
 				m.Update(snapshotMsg{rapid.SampledFrom(snapshots).Draw(rt, "snapshot")})
+			case 3:
+				m.mouse = true
+				settle(m, m.pointed(drawMouse(rt)))
 			case 2:
 				m.Update(tea.PasteMsg{Content: "state:failed\n界"})
 			default:
@@ -65,6 +68,21 @@ func TestFrameLaws(t *testing.T) {
 			checkFrame(rt, m)
 		}
 	})
+}
+
+// drawMouse is any mouse message, inside the window or outside.
+func drawMouse(rt *rapid.T) tea.MouseMsg {
+	at := tea.Mouse{X: rapid.IntRange(-1, 220).Draw(rt, "x"), Y: rapid.IntRange(-1, 75).Draw(rt, "y")}
+	at.Button = rapid.SampledFrom([]tea.MouseButton{tea.MouseLeft, tea.MouseRight, tea.MouseMiddle, tea.MouseWheelUp, tea.MouseWheelDown, tea.MouseNone}).Draw(rt, "button")
+	switch rapid.IntRange(0, 3).Draw(rt, "kind") {
+	case 0:
+		return tea.MouseWheelMsg(at)
+	case 1:
+		return tea.MouseMotionMsg(at)
+	case 2:
+		return tea.MouseReleaseMsg(at)
+	}
+	return tea.MouseClickMsg(at)
 }
 
 func checkFrame(t require.TestingT, m *model) {

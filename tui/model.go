@@ -38,6 +38,8 @@ type model struct {
 	flash   flash
 	ticking bool
 	leaving time.Time // when ctrl+c was pressed first
+	mouse   bool
+	held    *grip // nil while no button is down
 }
 
 // looked is what is known about the trial in the inspector.
@@ -118,6 +120,8 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 			m.line.insert(msg.Content)
 			m.typed()
 		}
+	case tea.MouseMsg:
+		return m, m.pointed(msg)
 	case tea.WindowSizeMsg:
 		m.w, m.h = msg.Width, msg.Height
 	case tea.BackgroundColorMsg:

@@ -109,6 +109,7 @@ func (m *model) turnCurve(step int) tea.Cmd {
 	n := len(m.series())
 	m.curve = (clamp(m.curve, n) + step + n) % n
 	m.scroll[paneCurves] = 0
+	delete(m.lenses, paneCurves)
 	m.focusOn(paneCurves)
 	return nil
 }

@@ -100,7 +100,7 @@ func (m *model) offers() []offer {
 	m.overlay = noOverlay
 	here := m.place()
 	m.overlay = overlay
-	for _, group := range []string{groupRuns, groupShow, groupSession, groupMove} {
+	for _, group := range []string{groupRuns, groupShow, groupSession, groupMove, groupCharts} {
 		for i := range m.keys {
 			if b := &m.keys[i]; b.group == group && b.in&here != 0 && b.in&inPalette == 0 {
 				all = append(all, offer{text: b.help, name: b.label(m), hint: b.first(m.glyphs), why: b.refused(m), do: b.do})
@@ -197,6 +197,7 @@ func (p *painter) drawPalette(area rect) {
 	from := clamp(at-list.h/2, max(1, len(all)-list.h+1))
 	for i := from; i < len(all) && i-from < list.h; i++ {
 		p.drawOffer(list.row(i-from), all[i], i == at)
+		p.spot(list.row(i-from), func(m *model) tea.Cmd { m.choice = i; return m.runPalette() })
 	}
 }
 

@@ -3,6 +3,7 @@ package tui
 import (
 	"strings"
 
+	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 )
 
@@ -25,12 +26,33 @@ func (p *painter) slot(s slot) {
 		b, st = p.g.heavy, frameFocus
 	}
 	p.f.box(s.rect, b, st)
+	p.inside = id
+	p.spot(s.rect, func(m *model) tea.Cmd { m.focusOn(id); return nil })
 	title := rect{s.x + 2, s.y, s.w - 4, 1}
-	used := p.f.spans(title, p.titles(s, id, title.w)...)
+	names := p.titles(s, id, title.w)
+	used := p.f.spans(title, names...)
+	p.titleSpots(s, title, names)
 	if hint := p.hint(id); hint != "" && used+width(hint)+4 <= title.w {
 		p.f.right(title, " "+hint+" ", dim)
 	}
 	p.pane(id, rect{s.x + 1, s.y + 1, s.w - 2, s.h - 2})
+	p.inside = noPane
+}
+
+// titleSpots lets a click on a name in the title bring that pane to the front.
+func (p *painter) titleSpots(s slot, title rect, names []span) {
+	if len(s.panes) < 2 || len(names) != len(s.panes)+2 { // not all names are there
+		return
+	}
+	x := title.x
+	for i, name := range names[:len(names)-1] {
+		n := width(name.text)
+		if i > 0 {
+			id := s.panes[i-1]
+			p.spot(rect{x, title.y, n, 1}, func(m *model) tea.Cmd { m.focusOn(id); return nil })
+		}
+		x += n
+	}
 }
 
 // titles is the seen pane's long title if it is alone or all names together do not fit, else all names.

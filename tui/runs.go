@@ -16,7 +16,7 @@ func (p *painter) drawRuns(r rect) {
 		p.f.text(r.row(0), "No run matches the filter "+m.filters[runsList], dim)
 		return
 	}
-	t := table{rows: len(m.runs), cursor: m.findListed(), columns: []column{
+	t := table{rows: len(m.runs), marks: true, cursor: m.findListed(), columns: []column{
 		{title: "", w: 1, rank: 6},
 		{title: "run", w: 12},
 		{title: "kind", w: 8, rank: 8},

@@ -19,6 +19,7 @@ type state struct {
 	tables map[pane]bool // charts shown as tables
 	scroll map[pane]int  // first line of panes without a cursor; cursor index of lists without identity
 	marked map[string]bool
+	lenses map[pane]lens
 
 	trial   int    // selected in the trials table, -1 for none
 	listed  string // run selected in the runs table
@@ -62,7 +63,7 @@ func (o trialOrder) name() string {
 func newState(start string) state {
 	return state{
 		screen: overview, runID: start, trial: -1, listed: start,
-		recent: map[screen][]pane{}, tables: map[pane]bool{}, scroll: map[pane]int{}, marked: map[string]bool{}, filters: map[screen]string{},
+		recent: map[screen][]pane{}, tables: map[pane]bool{}, scroll: map[pane]int{}, marked: map[string]bool{}, lenses: map[pane]lens{}, filters: map[screen]string{},
 	}
 }
 
@@ -135,6 +136,7 @@ func (s *state) open(trial int) {
 		s.trail = nil
 	}
 	if s.inspected() != trial {
+		delete(s.lenses, paneCurves)
 		s.trail = append(s.trail, trial)
 		s.trail = s.trail[max(0, len(s.trail)-maxTrail):]
 	}

@@ -1,5 +1,7 @@
 package tui
 
+import tea "charm.land/bubbletea/v2"
+
 // column is one column of a table.
 type column struct {
 	title string
@@ -12,8 +14,9 @@ type column struct {
 type table struct {
 	columns []column
 	rows    int
-	cursor  int // -1 for none
-	from    int // first row seen where there is no cursor
+	cursor  int  // -1 for none
+	marks   bool // a click on a row marks it
+	from    int  // first row seen where there is no cursor
 	cell    func(row, column int) span
 	note    func(row int) string // a second line below a row, "" for none; may be nil
 }
@@ -66,6 +69,9 @@ func (p *painter) drawTable(r rect, t table, focused bool) {
 	for ; i < t.rows && y < r.h; i++ {
 		row := r.row(y)
 		p.tableRow(row, t, kept, flex, func(c int) span { return t.cell(i, c) })
+		if id, at, cursor := p.inside, i, t.cursor; id != noPane && t.marks {
+			p.spot(row, func(m *model) tea.Cmd { return m.clickRow(id, at, cursor) })
+		}
 		if i == t.cursor {
 			p.f.text(row, p.g.cursor, accent)
 			if focused {

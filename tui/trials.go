@@ -18,7 +18,7 @@ func (p *painter) drawTrials(r rect) {
 		return
 	}
 	g := p.g
-	t := table{rows: len(m.trials), cursor: m.findTrial(), columns: []column{
+	t := table{rows: len(m.trials), marks: true, cursor: m.findTrial(), columns: []column{
 		{title: "#", w: 5, right: true},
 		{title: "", w: 1, rank: 3},
 		{title: "score", w: 7, right: true, rank: 1},
@@ -103,7 +103,7 @@ func (p *painter) drawQueue(r rect) {
 		return
 	}
 	g, queue := p.g, v.Surrogate.Queue
-	t := table{rows: len(queue), cursor: clamp(p.m.scroll[paneQueue], len(queue)), columns: []column{
+	t := table{rows: len(queue), marks: true, cursor: clamp(p.m.scroll[paneQueue], len(queue)), columns: []column{
 		{title: "", w: 2, right: true},
 		{title: "arch", w: 7, rank: 2},
 		{title: "why", w: 10, rank: 5},

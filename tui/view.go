@@ -15,6 +15,10 @@ type painter struct {
 	class sizeClass
 	slots []slot
 	focus pane
+	// What a mouse finds: spots that answer, the pane that is being drawn, and where charts lie.
+	spots  []spot
+	inside pane
+	plots  map[pane]rect
 }
 
 // View is the frame, and what the terminal should show of it in tabs and task bars.
@@ -22,6 +26,9 @@ func (m *model) View() tea.View {
 	v := tea.NewView(m.draw())
 	v.AltScreen = true
 	v.WindowTitle = m.title()
+	if m.mouse {
+		v.MouseMode = tea.MouseModeCellMotion
+	}
 	return v
 }
 
@@ -38,11 +45,15 @@ func (m *model) draw() string {
 	if m.w <= 0 || m.h <= 0 {
 		return ""
 	}
-	f := newFrame(m.w, m.h, m.glyphs)
-	p := &painter{f: f, m: m, g: m.glyphs, class: classOf(m.w, m.h)}
+	return m.paint().f.render(m.theme)
+}
+
+// paint draws a frame that has at least one cell.
+func (m *model) paint() *painter {
+	p := &painter{f: newFrame(m.w, m.h, m.glyphs), m: m, g: m.glyphs, class: classOf(m.w, m.h), plots: map[pane]rect{}}
 	if p.class == oneLine {
 		p.tooSmall()
-		return f.render(m.theme)
+		return p
 	}
 	p.slots = m.slots()
 	p.focus = m.focus(p.slots)
@@ -53,7 +64,7 @@ func (m *model) draw() string {
 		p.status(rect{0, m.h - 2, m.w, 1})
 	}
 	p.footer(rect{0, m.h - 1, m.w, 1})
-	return f.render(m.theme)
+	return p
 }
 
 // hasStatus: low windows give their status line to the panes.
@@ -117,6 +128,9 @@ func (p *painter) message(area rect, lines ...string) {
 
 func (p *painter) overlays() {
 	area := p.m.content()
+	if p.m.overlay != noOverlay {
+		p.spots = nil // what lies below an overlay does not answer
+	}
 	switch p.m.overlay {
 	case helpOverlay:
 		p.drawHelp(area)

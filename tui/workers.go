@@ -59,7 +59,7 @@ func (p *painter) drawWorkers(r rect) {
 		phaseW, barW = 18, 10
 	}
 	g := p.g
-	t := table{rows: len(v.Workers), cursor: clamp(p.m.scroll[paneWorkers], len(v.Workers)), columns: []column{
+	t := table{rows: len(v.Workers), marks: true, cursor: clamp(p.m.scroll[paneWorkers], len(v.Workers)), columns: []column{
 		{title: "w", w: 2, right: true, rank: 0},
 		{title: "trial", w: 11, rank: 0},
 		{title: "phase", w: phaseW, rank: 2},

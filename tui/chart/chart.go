@@ -73,6 +73,10 @@ type Chart struct {
 	Glyphs Glyphs
 	// Legend adds a line that names bands and series, where there is room for it.
 	Legend bool
+	// From and To are the part of the x axis that is shown, as shares of its length; the whole axis where To is 0. y fits what is seen.
+	From, To float64
+	// Cursor marks an x over the height of the plot; nil for none.
+	Cursor *float64
 }
 
 // Smallest plots that still get an axis, a row of labels, and a legend.
@@ -103,6 +107,7 @@ func (c Chart) Render(w, h int) *Image {
 		return im
 	}
 	c.drawBands(p)
+	c.drawCursor(p)
 	c.drawLines(p)
 	c.drawPoints(p)
 	if p.x > 0 {
@@ -121,6 +126,11 @@ func (c Chart) layout(im *Image, w, h int) (p plot, xTicks, yTicks []float64) {
 		p.h = h - 2
 	}
 	xlo, xhi, ylo, yhi := c.extent()
+	if c.zoomed() {
+		p.sx, _ = c.X.fit(xlo, xhi, max(1, w/10))
+		p.sx, xTicks = c.X.part(p.sx, c.From, c.To, max(1, w/10))
+		ylo, yhi = c.visible(p.sx)
+	}
 	p.sy, yTicks = c.Y.fit(ylo, yhi, max(4, min(p.h/3, 6))) // fine steps waste little of a low plot; drawY leaves labels out
 	gutter := 1
 	for _, l := range c.Y.labels(yTicks) {
@@ -129,7 +139,9 @@ func (c Chart) layout(im *Image, w, h int) (p plot, xTicks, yTicks []float64) {
 	if h >= minAxisH && w-gutter >= minPlotW {
 		p.x, p.w = gutter, w-gutter
 	}
-	p.sx, xTicks = c.X.fit(xlo, xhi, max(1, p.w/10))
+	if !c.zoomed() {
+		p.sx, xTicks = c.X.fit(xlo, xhi, max(1, p.w/10))
+	}
 	return p, xTicks, yTicks
 }
 
@@ -199,7 +211,7 @@ func (c Chart) drawPoints(p plot) {
 		}
 		mark := c.Glyphs.mark(s.Marker)
 		for i := range s.X {
-			if c.X.usable(s.X[i]) && c.Y.usable(s.Y[i]) {
+			if c.X.usable(s.X[i]) && c.Y.usable(s.Y[i]) && inside(p.sx, s.X[i]) {
 				p.im.set(p.column(s.X[i]), p.row(s.Y[i]), mark, s.Role)
 			}
 		}

@@ -8,6 +8,21 @@ import (
 // Table is the chart's table form: a column for x, one per series, two per band; a row per distinct x, ascending. A cell is empty where a
 // series has no value. Where a series has several values at one x, the rows follow each other.
 func (c Chart) Table() (head []string, rows [][]string) {
+	head, readings := c.Readings()
+	for _, r := range readings {
+		rows = append(rows, r.Cells)
+	}
+	return head, rows
+}
+
+// Reading is one row of the table form, with the x it belongs to.
+type Reading struct {
+	X     float64
+	Cells []string
+}
+
+// Readings is Table with the values of x.
+func (c Chart) Readings() (head []string, rows []Reading) {
 	head = []string{c.X.Title}
 	if c.X.Title == "" {
 		head[0] = "x"
@@ -39,12 +54,12 @@ func (c Chart) Table() (head []string, rows [][]string) {
 	var lastX float64
 	for _, v := range values {
 		n := len(rows)
-		if n == 0 || v.x != lastX || rows[n-1][v.column] != "" {
-			row := make([]string, len(head))
-			row[0] = c.X.number(v.x)
+		if n == 0 || v.x != lastX || rows[n-1].Cells[v.column] != "" {
+			row := Reading{v.x, make([]string, len(head))}
+			row.Cells[0] = c.X.number(v.x)
 			rows, lastX, n = append(rows, row), v.x, n+1
 		}
-		rows[n-1][v.column] = c.Y.number(v.y)
+		rows[n-1].Cells[v.column] = c.Y.number(v.y)
 	}
 	return head, rows
 }
