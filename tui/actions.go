@@ -84,7 +84,7 @@ func (m *model) nextPane(step int) {
 
 func (m *model) noChart() string {
 	switch m.focused() {
-	case paneFrontier, paneBest, paneSurrogate, paneRunCurves, paneCurves:
+	case paneFrontier, paneBest, paneSurrogate, paneRunCurves, paneCurves, paneMap:
 		return ""
 	}
 	return "this pane is no chart"

@@ -1,6 +1,8 @@
 package tui
 
 import (
+	"fmt"
+
 	"flexi/core/run"
 	"flexi/tui/chart"
 )
@@ -21,6 +23,8 @@ func (m *model) chart(id pane) chart.Chart {
 		m.curveChart(&c)
 	case id == paneRunCurves:
 		m.runsChart(&c)
+	case id == paneMap:
+		m.mapChart(&c)
 	case r == nil:
 	case id == paneFrontier:
 		m.frontierChart(&c, r)
@@ -132,25 +136,80 @@ func (m *model) series() []string {
 	return names
 }
 
-// curveChart is one learning curve; left and right choose which.
-func (m *model) curveChart(c *chart.Chart) {
-	c.X = chart.Axis{Title: "step", Whole: true, Tight: true}
+// curveName is the learning curve that is shown; "" if there is none.
+func (m *model) curveName() string {
 	names := m.series()
 	if len(names) == 0 {
+		return ""
+	}
+	return names[clamp(m.curve, len(names))]
+}
+
+// curveChart is one learning curve, and the same of the trial that is compared with; left and right choose which.
+func (m *model) curveChart(c *chart.Chart) {
+	c.X = chart.Axis{Title: "step", Whole: true, Tight: true}
+	name := m.curveName()
+	if name == "" {
 		return
 	}
-	s := chart.Series{Name: names[clamp(m.curve, len(names))], Role: chart.Line0}
-	for _, p := range m.looked.points {
-		if p.Series == s.Name {
-			s.X, s.Y = append(s.X, float64(p.Step)), append(s.Y, p.Value)
+	if other := m.rival(); other != nil && m.looked2.of.trial == other.ID {
+		s := chart.Series{Name: fmt.Sprintf("#%d", other.ID), Role: chart.Line1, Dash: chart.Dashed}
+		if s.X, s.Y = curve(m.looked2.points, name); len(s.X) > 0 {
+			c.Series = append(c.Series, s)
 		}
 	}
-	c.Series = []chart.Series{s}
+	s := chart.Series{Name: fmt.Sprintf("#%d", m.inspected()), Role: chart.Line0}
+	s.X, s.Y = curve(m.looked.points, name)
+	c.Series = append(c.Series, s)
 	if len(s.X) <= maxDots { // a few measurements are points, many are a line
 		dots := s
 		dots.Name, dots.Kind, dots.Marker, dots.Role = "", chart.Points, chart.Disc, chart.Mark
 		c.Series = append(c.Series, dots)
 	}
+}
+
+func curve(points []run.Point, name string) (x, y []float64) {
+	for _, p := range points {
+		if p.Series == name {
+			x, y = append(x, float64(p.Step)), append(y, p.Value)
+		}
+	}
+	return x, y
+}
+
+// mapChart is the embedding around the inspected architecture: the trials of its level in the order of proposal, and its neighbours.
+func (m *model) mapChart(c *chart.Chart) {
+	c.X, c.Y = chart.Axis{Title: "first principal component"}, chart.Axis{}
+	in := m.looked.inspection
+	if in == nil {
+		return
+	}
+	path := chart.Series{Name: "trials in order", Role: chart.Frame, Dash: chart.Dotted}
+	trials := chart.Series{Name: "trial", Kind: chart.Points, Marker: chart.Dot, Role: chart.Faint}
+	front := chart.Series{Name: "frontier", Kind: chart.Points, Marker: chart.Disc, Role: chart.Line0}
+	near := chart.Series{Name: "neighbour", Kind: chart.Points, Marker: chart.Triangle, Role: chart.Line1}
+	this := chart.Series{Name: "this", Kind: chart.Points, Marker: chart.Diamond, Role: chart.Mark}
+	neighbour := map[string]bool{}
+	for _, n := range in.Neighbours {
+		neighbour[n.Hash] = true
+	}
+	add := func(s *chart.Series, p run.Place) { s.X, s.Y = append(s.X, p.X), append(s.Y, p.Y) }
+	for _, p := range in.Map {
+		if p.Trial >= 0 {
+			add(&path, p)
+		}
+		switch {
+		case p.Hash == in.Hash:
+			add(&this, p)
+		case neighbour[p.Hash]:
+			add(&near, p)
+		case m.frontier[p.Trial]:
+			add(&front, p)
+		default:
+			add(&trials, p)
+		}
+	}
+	c.Series = []chart.Series{path, trials, front, near, this}
 }
 
 const maxDots = 12
@@ -161,8 +220,9 @@ func (p *painter) drawChart(id pane, r rect) {
 	read := p.m.lenses[id].through(&c)
 	if id == paneCurves && len(c.Series) > 0 && r.h > 3 {
 		names := p.m.series()
-		p.f.spans(r.row(0), span{c.Series[0].Name, strong}, span{"  " + p.keys("left", "right") + " " + fractionOf(clamp(p.m.curve, len(names))+1, len(names)), dim})
-		r, c.Legend = rect{r.x, r.y + 1, r.w, r.h - 1}, false
+		p.f.spans(r.row(0), span{p.m.curveName(), strong}, span{"  " + p.keys("left", "right") + " " + fractionOf(clamp(p.m.curve, len(names))+1, len(names)), dim})
+		r = rect{r.x, r.y + 1, r.w, r.h - 1}
+		c.Legend = p.m.rival() != nil
 	}
 	if read != "" && r.h > 3 && !p.m.tables[id] {
 		p.f.text(r.row(0), read, strong)
@@ -195,6 +255,10 @@ func (m *model) whyEmpty(id pane) string {
 		return m.looked.problem
 	case id == paneCurves:
 		return "No learning curve yet."
+	case id == paneMap && m.looked.inspection != nil:
+		return "No map: the embedding is known while the run is being worked on."
+	case id == paneMap:
+		return m.pending()
 	}
 	return "No finished trial yet."
 }

@@ -84,26 +84,33 @@ func (m *model) send(c run.Command) tea.Cmd {
 
 // inspect fetches what the inspector shows and does not have yet; learning curves of a running trial are read again now and then.
 func (m *model) inspect() tea.Cmd {
-	of := subject{m.runID, m.inspected()}
-	if m.screen != inspector || of.trial < 0 || m.trialAt(of.trial) == nil {
+	if m.screen != inspector {
 		return nil
 	}
+	cmd := m.learn(&m.looked, m.trialAt(m.inspected()))
+	return tea.Batch(cmd, m.learn(&m.looked2, m.rival()))
+}
+
+func (m *model) learn(l *looked, t *run.Trial) tea.Cmd {
+	if t == nil {
+		return nil
+	}
+	of := subject{m.runID, t.ID}
 	var cmds []tea.Cmd
-	if m.looked.of != of {
-		m.looked = looked{of: of}
+	if l.of != of {
+		*l = looked{of: of}
 		cmds = append(cmds, fetchInspection(m.ctx, m.viewer, of))
 	}
-	if m.looked.reading || !m.pointsDue() {
+	if l.reading || !l.pointsDue(t, m.now) {
 		return tea.Batch(cmds...)
 	}
-	m.looked.reading, m.looked.readAt, m.looked.readState = true, m.now, m.trialAt(of.trial).State
+	l.reading, l.readAt, l.readState = true, m.now, t.State
 	return tea.Batch(append(cmds, fetchPoints(m.ctx, m.viewer, of))...)
 }
 
 // pointsDue: never read yet, or the trial's state has changed since, or it is growing and the last reading is old.
-func (m *model) pointsDue() bool {
-	t := m.trialAt(m.looked.of.trial)
-	return m.looked.readAt.IsZero() || t.State != m.looked.readState || active(t.State) && m.now.Sub(m.looked.readAt) >= pointsPause
+func (l *looked) pointsDue(t *run.Trial, now time.Time) bool {
+	return l.readAt.IsZero() || t.State != l.readState || active(t.State) && now.Sub(l.readAt) >= pointsPause
 }
 
 func fetchInspection(ctx context.Context, v run.Viewer, of subject) tea.Cmd {

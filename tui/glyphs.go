@@ -79,6 +79,7 @@ func (g glyphs) state(s run.State) string {
 // asciiFor replaces characters that titles and events of the core may hold, where only ASCII can be shown.
 var asciiFor = map[rune]rune{
 	'·': '.', '→': '>', '←': '<', '×': 'x', '±': '~', '−': '-', '–': '-', '—': '-', '…': '~', 'μ': 'u', 'σ': 's', 'ξ': 'x', 'α': 'a', '≤': '<', '≥': '>', '≈': '~', '“': '"', '”': '"', '’': '\'',
+	'│': '|', '─': '-', '├': '+', '┬': '+', '┴': '+', '╮': '+', '╯': '+', '●': 'o',
 }
 
 func toASCII(r rune) rune {

@@ -156,15 +156,3 @@ func (m *model) partLines() []textLine {
 	}
 	return out
 }
-
-func (m *model) graphLines() []textLine {
-	in := m.looked.inspection
-	if in == nil || len(in.Graph) == 0 {
-		return []textLine{oneSpan(m.pending(), dim)}
-	}
-	out := make([]textLine, len(in.Graph))
-	for i, l := range in.Graph {
-		out[i] = oneSpan(l, plain)
-	}
-	return out
-}

@@ -41,6 +41,8 @@ const (
 	paneParts
 	paneOrigin
 	paneGraph
+	paneCompare
+	paneMap
 	paneLog
 	paneSystem
 )
@@ -82,7 +84,7 @@ func allPanes(s screen) []pane {
 	case runsList:
 		return []pane{paneRuns, paneRunCurves, paneConfig}
 	case inspector:
-		return []pane{paneStack, paneCurves, paneNeighbours, paneOrigin, paneParts, paneGraph}
+		return []pane{paneStack, paneCurves, paneNeighbours, paneOrigin, paneCompare, paneGraph, paneMap, paneParts}
 	case logs:
 		return []pane{paneLog}
 	case system:
@@ -184,20 +186,29 @@ func arrangeInspector(class sizeClass, area rect) []slot {
 		first, rest := area.leftOf(area.w * 34 / 100)
 		second, third := rest.leftOf(rest.w / 2)
 		stack, graph := first.above(area.h / 2)
-		curves, parts := second.above(area.h / 2)
-		near, origin := third.above(area.h / 2)
-		return []slot{{stack, []pane{paneStack}}, {curves, []pane{paneCurves}}, {near, []pane{paneNeighbours}}, {origin, []pane{paneOrigin}}, {parts, []pane{paneParts}}, {graph, []pane{paneGraph}}}
+		curves, compare := second.above(area.h / 2)
+		near, rest := third.above(area.h * 30 / 100)
+		plane, origin := rest.above(rest.h * 55 / 100)
+		return []slot{
+			{stack, []pane{paneStack, paneParts}},
+			{curves, []pane{paneCurves}},
+			{near, []pane{paneNeighbours}},
+			{origin, []pane{paneOrigin}},
+			{compare, []pane{paneCompare}},
+			{graph, []pane{paneGraph}},
+			{plane, []pane{paneMap}},
+		}
 	case medium:
 		left, right := area.leftOf(area.w / 2)
 		stack, near := left.above(left.h * 55 / 100)
 		curves, origin := right.above(right.h * 45 / 100)
-		return []slot{{stack, []pane{paneStack, paneGraph}}, {curves, []pane{paneCurves}}, {near, []pane{paneNeighbours}}, {origin, []pane{paneOrigin, paneParts}}}
+		return []slot{{stack, []pane{paneStack, paneGraph, paneParts}}, {curves, []pane{paneCurves, paneMap}}, {near, []pane{paneNeighbours}}, {origin, []pane{paneOrigin, paneCompare}}}
 	}
 	top, rest := area.above(area.h * 52 / 100)
 	near, origin := rest.above(max(5, rest.h-5))
 	if area.w < 76 {
-		return []slot{{top, []pane{paneStack, paneCurves, paneGraph}}, {rest, []pane{paneOrigin, paneNeighbours, paneParts}}}
+		return []slot{{top, []pane{paneStack, paneCurves, paneCompare, paneGraph}}, {rest, []pane{paneOrigin, paneNeighbours, paneMap, paneParts}}}
 	}
 	stack, curves := top.leftOf(area.w * 66 / 100)
-	return []slot{{stack, []pane{paneStack, paneGraph}}, {curves, []pane{paneCurves, paneParts}}, {near, []pane{paneNeighbours}}, {origin, []pane{paneOrigin}}}
+	return []slot{{stack, []pane{paneStack, paneCompare, paneGraph}}, {curves, []pane{paneCurves, paneMap, paneParts}}, {near, []pane{paneNeighbours}}, {origin, []pane{paneOrigin}}}
 }

@@ -34,7 +34,8 @@ type model struct {
 	cut  bool // no more snapshots will come
 	state
 	derived
-	looked  looked
+	looked  looked // the inspected trial
+	looked2 looked // the one that it is compared with
 	flash   flash
 	ticking bool
 	leaving time.Time // when ctrl+c was pressed first
@@ -139,8 +140,10 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		return m, tea.Batch(m.tick(), m.inspect())
 	case replyMsg:
 		m.replied(msg)
-	case inspectionMsg, pointsMsg:
-		m.learned(msg)
+	case inspectionMsg:
+		m.learned(msg.of, msg.take)
+	case pointsMsg:
+		m.learned(msg.of, msg.take)
 	}
 	return m, nil
 }
@@ -184,26 +187,27 @@ func (m *model) replied(msg replyMsg) {
 }
 
 // learned keeps what was fetched, unless the inspector has moved on.
-func (m *model) learned(msg tea.Msg) {
-	switch msg := msg.(type) {
-	case inspectionMsg:
-		if msg.of != m.looked.of {
-			return
+func (m *model) learned(of subject, take func(*looked)) {
+	for _, l := range []*looked{&m.looked, &m.looked2} {
+		if l.of == of {
+			take(l)
 		}
-		if msg.err != nil {
-			m.looked.problem = "cannot describe this architecture: " + msg.err.Error()
-			return
-		}
-		m.looked.inspection = &msg.inspection
-	case pointsMsg:
-		if msg.of != m.looked.of {
-			return
-		}
-		m.looked.reading = false
-		if msg.err != nil {
-			m.looked.problem = "cannot read the learning curves: " + msg.err.Error()
-			return
-		}
-		m.looked.points = msg.points
 	}
+}
+
+func (msg inspectionMsg) take(l *looked) {
+	if msg.err != nil {
+		l.problem = "cannot describe this architecture: " + msg.err.Error()
+		return
+	}
+	l.inspection = &msg.inspection
+}
+
+func (msg pointsMsg) take(l *looked) {
+	l.reading = false
+	if msg.err != nil {
+		l.problem = "cannot read the learning curves: " + msg.err.Error()
+		return
+	}
+	l.points = msg.points
 }

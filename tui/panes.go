@@ -11,7 +11,7 @@ import (
 var paneNames = map[pane]string{
 	paneFrontier: "frontier", paneBest: "best so far", paneSurrogate: "surrogate", paneQueue: "next picks", paneFacts: "run", paneWorkers: "workers", paneTrials: "trials",
 	paneEvents: "events", paneRuns: "runs", paneRunCurves: "best so far", paneConfig: "configuration", paneStack: "layers", paneCurves: "learning curves",
-	paneNeighbours: "neighbours", paneParts: "parameters", paneOrigin: "result", paneGraph: "graph", paneLog: "events", paneSystem: "system",
+	paneNeighbours: "neighbours", paneParts: "parameters", paneOrigin: "result", paneGraph: "graph", paneCompare: "comparison", paneMap: "map", paneLog: "events", paneSystem: "system",
 }
 
 // slot draws a framed pane. Panes that share the slot are named in its title, the one seen in brackets.
@@ -123,7 +123,7 @@ func (p *painter) hint(id pane) string {
 // pane draws the inside of a pane.
 func (p *painter) pane(id pane, r rect) {
 	switch id {
-	case paneFrontier, paneBest, paneSurrogate, paneRunCurves, paneCurves:
+	case paneFrontier, paneBest, paneSurrogate, paneRunCurves, paneCurves, paneMap:
 		p.drawChart(id, r)
 	case paneWorkers:
 		p.drawWorkers(r)
@@ -205,7 +205,9 @@ func (m *model) linesAt(id pane, w int) []textLine {
 	case paneParts:
 		return m.partLines()
 	case paneGraph:
-		return m.graphLines()
+		return m.graphLines(w)
+	case paneCompare:
+		return m.compareLines(w)
 	case paneSystem:
 		return m.systemLines(w)
 	}

@@ -20,6 +20,7 @@ type state struct {
 	scroll map[pane]int  // first line of panes without a cursor; cursor index of lists without identity
 	marked map[string]bool
 	lenses map[pane]lens
+	chosen map[subject]bool // trials marked for comparison
 
 	trial   int    // selected in the trials table, -1 for none
 	listed  string // run selected in the runs table
@@ -28,6 +29,7 @@ type state struct {
 	anchor  uint64 // last log line seen while scrolled back; 0 follows
 	wrap    bool
 	curve   int // learning curve seen in the inspector
+	against int // which of the rivals the inspected trial is compared with
 
 	overlay overlay
 	line    lineEditor // of the palette or the filter
@@ -63,7 +65,7 @@ func (o trialOrder) name() string {
 func newState(start string) state {
 	return state{
 		screen: overview, runID: start, trial: -1, listed: start,
-		recent: map[screen][]pane{}, tables: map[pane]bool{}, scroll: map[pane]int{}, marked: map[string]bool{}, lenses: map[pane]lens{}, filters: map[screen]string{},
+		recent: map[screen][]pane{}, tables: map[pane]bool{}, scroll: map[pane]int{}, marked: map[string]bool{}, lenses: map[pane]lens{}, chosen: map[subject]bool{}, filters: map[screen]string{},
 	}
 }
 
@@ -137,6 +139,8 @@ func (s *state) open(trial int) {
 	}
 	if s.inspected() != trial {
 		delete(s.lenses, paneCurves)
+		delete(s.lenses, paneMap)
+		s.against, s.scroll[paneCompare] = 0, 0
 		s.trail = append(s.trail, trial)
 		s.trail = s.trail[max(0, len(s.trail)-maxTrail):]
 	}

@@ -42,6 +42,9 @@ func (p *painter) trialCell(t *run.Trial, col int) span {
 	best := p.m.derived.run.Best == t.ID
 	switch col {
 	case 0:
+		if p.m.chosen[subject{p.m.runID, t.ID}] {
+			return span{"*" + strconv.Itoa(t.ID), accent}
+		}
 		return span{strconv.Itoa(t.ID), dim}
 	case 1:
 		if p.m.frontier[t.ID] {

@@ -310,17 +310,17 @@ func (c *Controller) OpenBlob(hash string) (io.ReadCloser, error) { return c.sto
 
 // Inspect implements Viewer. Where the run is not open, it answers from what the trial holds.
 func (c *Controller) Inspect(ctx context.Context, id string, trial int) (Inspection, error) {
-	var a *active
+	var r Run
 	var job *openJob
 	var trials []Trial
 	if err := c.do(ctx, func() {
-		if a = c.find(id); a != nil {
-			job, trials = a.job, a.history()
+		if a := c.find(id); a != nil {
+			r, job, trials = a.Run, a.job, a.history()
 		}
 	}); err != nil {
 		return Inspection{}, err
 	}
-	if a == nil {
+	if r.ID == "" {
 		return Inspection{}, errNoRun(id)
 	}
 	if trial < 0 || trial >= len(trials) {
@@ -331,6 +331,9 @@ func (c *Controller) Inspect(ctx context.Context, id string, trial int) (Inspect
 		if in, open, err := job.inspect(t, trials); open {
 			return in, err
 		}
+	}
+	if k, ok := c.kinds[r.Kind].(Describer); ok {
+		return k.Describe(r, t)
 	}
 	return Inspection{Hash: t.Hash, Title: t.Title, Arch: t.Arch, Layers: t.Layers, Params: t.Params}, nil
 }

@@ -37,6 +37,11 @@ type Kind interface {
 	Open(ctx context.Context, r Run, trials []Trial, state []byte) (Job, error)
 }
 
+// Describer is a Kind that can describe a trial of a run that is not open, from the trial alone.
+type Describer interface {
+	Describe(r Run, t Trial) (Inspection, error)
+}
+
 // Job is an open run. Next, State, View and Inspect are called by one goroutine at a time; Train by several workers at once, beside them.
 type Job interface {
 	// Next proposes the next trial from everything proposed so far (finished, running and failed), in the order of proposal.
@@ -113,6 +118,14 @@ type Inspection struct {
 	Parts      []Part
 	Graph      []string // the computational graph, drawn in lines of text
 	Neighbours []Neighbour
+	Map        []Place // the embedding around it, seen in two dimensions; none if there is no embedding
+}
+
+// Place is an architecture on a map of the embedding: its coordinates along the two directions in which the library spreads most.
+type Place struct {
+	Hash  string
+	Trial int // -1 if never proposed
+	X, Y  float64
 }
 
 // Part is a share of the parameters.

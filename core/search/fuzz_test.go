@@ -1,10 +1,11 @@
 package search
 
 import (
-	"flexi/core/device/choose"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"flexi/core/device/choose"
 
 	"github.com/stretchr/testify/require"
 )

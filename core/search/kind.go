@@ -19,7 +19,10 @@ const KindName = "search"
 // Kind makes search jobs.
 type Kind struct{ on choose.Choice }
 
-var _ run.Kind = (*Kind)(nil)
+var (
+	_ run.Kind      = (*Kind)(nil)
+	_ run.Describer = (*Kind)(nil)
+)
 
 // NewKind prepares searches on a device.
 func NewKind(on choose.Choice) *Kind { return &Kind{on} }
@@ -183,14 +186,28 @@ func (j *job) Inspect(t run.Trial, trials []run.Trial) (run.Inspection, error) {
 	data := j.data
 	j.dataMu.Unlock()
 	if data == nil {
-		return run.Inspection{Hash: t.Hash, Title: t.Title, Arch: t.Arch, Layers: t.Layers, Params: t.Params, Graph: GraphLines(arch)}, nil
+		return ofTrial(t, arch), nil
 	}
 	in, err := inspection(arch, data.Tokenizer.Size())
 	if err != nil || j.proposer == nil {
 		return in, err
 	}
 	in.Neighbours = j.proposer.neighbours(t, trials)
+	in.Map = j.proposer.chart(t, trials, in.Neighbours)
 	return in, nil
+}
+
+// Describe implements run.Describer: without the run's data nothing is known but what the trial holds, and its graph.
+func (k *Kind) Describe(_ run.Run, t run.Trial) (run.Inspection, error) {
+	var arch model.Arch
+	if err := json.Unmarshal(t.Arch, &arch); err != nil {
+		return run.Inspection{}, fmt.Errorf("read the trial's architecture: %w", err)
+	}
+	return ofTrial(t, arch), nil
+}
+
+func ofTrial(t run.Trial, arch model.Arch) run.Inspection {
+	return run.Inspection{Hash: t.Hash, Title: t.Title, Arch: t.Arch, Layers: t.Layers, Params: t.Params, Graph: GraphLines(arch)}
 }
 
 // Close has nothing to free: devices belong to trainings.

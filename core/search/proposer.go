@@ -20,6 +20,8 @@ type proposer interface {
 	save() ([]byte, error)
 	surrogate() *run.Surrogate
 	neighbours(t run.Trial, trials []run.Trial) []run.Neighbour
+	// chart places a trial, its neighbours and the other trials of its level on a map.
+	chart(t run.Trial, trials []run.Trial, near []run.Neighbour) []run.Place
 }
 
 func (j *job) newProposer(ctx context.Context, data *Data, trials []run.Trial) (proposer, error) {
@@ -63,11 +65,14 @@ func (g *given) save() ([]byte, error)                             { return nil,
 func (g *given) surrogate() *run.Surrogate                         { return nil }
 func (g *given) neighbours(run.Trial, []run.Trial) []run.Neighbour { return nil }
 
+func (g *given) chart(run.Trial, []run.Trial, []run.Neighbour) []run.Place { return nil }
+
 // searching asks a policy, level by level.
 type searching struct {
 	cfg  Config
 	h    *Hierarchy
 	near map[int]*Neighbours // by level
+	maps map[int]*plane      // by level
 	view *run.Surrogate
 	note string // how the present library was made, told with the next pick
 }
@@ -82,7 +87,7 @@ func (j *job) newSearching(ctx context.Context, data *Data, trials []run.Trial) 
 	if err != nil {
 		return nil, err
 	}
-	s := &searching{cfg: j.cfg, near: map[int]*Neighbours{}}
+	s := &searching{cfg: j.cfg, near: map[int]*Neighbours{}, maps: map[int]*plane{}}
 	if total.Cmp(big.NewInt(int64(len(archs)))) > 0 {
 		s.note = fmt.Sprintf("level 1: a uniform sample of %d of %d architectures", len(archs), total)
 	}

@@ -1,0 +1,78 @@
+package tui
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"flexi/core/run"
+)
+
+// linesText is a text pane's lines as one text.
+func linesText(lines []textLine) string {
+	var b strings.Builder
+	for _, l := range lines {
+		for _, s := range l {
+			b.WriteString(s.text)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// x compares with the parent, then with the marked trials, then with the best; the rival's curve and graph are fetched, too.
+func TestCompare(t *testing.T) {
+	m := newTest(t, 120, 36, Options{})
+	m.trial = 12
+	m.focusOn(paneTrials)
+	do(t, m, "space")
+	require.Contains(t, m.draw(), "*12")
+	do(t, m, ":", "t", "r", "i", "a", "l", " ", "3", "8", "enter")
+	require.Equal(t, []int{10, 12, 31}, m.rivals())
+	do(t, m, "x")
+	require.Equal(t, paneCompare, m.focused())
+	require.Equal(t, 10, m.rival().ID)
+	require.Equal(t, 10, m.looked2.of.trial)
+	require.NotEmpty(t, m.looked2.points)
+	do(t, m, "x")
+	require.Equal(t, 12, m.rival().ID)
+	do(t, m, "x")
+	require.Equal(t, 31, m.rival().ID)
+	text := linesText(m.compareLines(60))
+	require.Contains(t, text, "#38 68393db")
+	require.Contains(t, text, "#31 19671d5")
+	require.Regexp(t, `score +≠ — +0\.8352`, text)
+	do(t, m, "x")
+	require.Equal(t, 10, m.rival().ID, "it goes round")
+	require.Contains(t, linesText(m.graphLines(80)), "#10")
+	require.NotContains(t, linesText(m.graphLines(20)), "#10", "no room for two")
+}
+
+func TestCompareNeedsARival(t *testing.T) {
+	m := newTest(t, 80, 24, Options{})
+	r := m.derived.run
+	alone := *r
+	alone.Trials = []*run.Trial{{ID: 0, Parent: -1, Hash: "a"}}
+	alone.Best, alone.Frontier, alone.Workers = 0, nil, nil
+	s := *m.snap
+	s.Runs = []run.RunView{alone}
+	m = onSnapshot(t, &s, 80, 24, Options{})
+	do(t, m, "3", "x")
+	require.Contains(t, m.flash.text, "nothing to compare with")
+}
+
+// Layers are laid side by side by their names, projections after the layer they follow.
+func TestCompareLayers(t *testing.T) {
+	a := []run.LayerRow{{Name: "embedding", Op: "9 words", Hidden: 256}, {Name: "1", Op: "sa·sdp", Hidden: 256, Heads: 4, FF: "512·512"}, {Name: "projection", Op: "256→128"}, {Name: "2", Op: "l·dct", Hidden: 128, Heads: 2, FF: "512"}, {Name: "pooler", Op: "tanh"}}
+	b := []run.LayerRow{{Name: "embedding", Op: "9 words", Hidden: 256}, {Name: "1", Op: "sa·sdp", Hidden: 256, Heads: 4, FF: "512·1024"}, {Name: "pooler", Op: "tanh"}}
+	c := comparison{g: unicodeGlyphs, name: 10, col: 24}
+	c.layers(a, b)
+	require.Equal(t, strings.Join([]string{
+		"embedding   9 words h256            9 words h256",
+		"1         ≠ sa·sdp h256 n4 ff 2×512 sa·sdp h256 n4 ff 512·1…",
+		"1 proj    ≠ 256→128                 —",
+		"2         ≠ l·dct h128 n2 ff 512    —",
+		"pooler      tanh                    tanh", "",
+	}, "\n"), linesText(c.out))
+}
