@@ -115,7 +115,7 @@ func (a *app) root() *cobra.Command {
 	f.Uint64Var(&a.seed, "seed", 1, "seed of everything random in a new run")
 	f.BoolVar(&a.json, "json", false, "print JSON, one object per line")
 	root.AddCommand(
-		a.searchCommand(), a.runsCommand(), a.statusCommand(), a.showCommand(), a.watchCommand(), a.serveCommand(),
+		a.searchCommand(), a.flexoraCommand(), a.runsCommand(), a.statusCommand(), a.showCommand(), a.watchCommand(), a.serveCommand(),
 		a.verbCommand(pauseVerb), a.verbCommand(stopVerb), a.resumeCommand(), a.branchCommand(), a.retryCommand(),
 		a.exportCommand(), a.backupCommand(), a.doctorCommand(), a.inspectCommand(), a.benchCommand(), a.dataCommand(),
 	)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"flexi/core/device/choose"
+	"flexi/core/finetune"
 	"flexi/core/run"
 	"flexi/core/search"
 	"flexi/db"
@@ -99,7 +100,7 @@ func (a *app) own(ctx context.Context) (*workspace, error) {
 	// The controller outlives ctx: an interrupt must still find it able to write checkpoints.
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	w.stop = cancel
-	if w.controller, err = run.New(own, store, []run.Kind{kind}, run.Options{Logger: w.log, Device: kind.Device(), Version: version(), Threads: runtime.NumCPU()}); err != nil {
+	if w.controller, err = run.New(own, store, []run.Kind{kind, finetune.NewKind(on)}, run.Options{Logger: w.log, Device: kind.Device(), Version: version(), Threads: runtime.NumCPU()}); err != nil {
 		w.close(ctx)
 		return nil, err
 	}

@@ -120,7 +120,7 @@ func (t *Tuning) evaluate(ctx context.Context, epoch int) (*Epoch, error) {
 }
 
 // Evaluate predicts the development set and scores it.
-func Evaluate(ctx context.Context, net *model.Net, loader *text.Loader, rule text.ScoreRule) (map[string]float64, float64, error) {
+func Evaluate(ctx context.Context, net predictor, loader *text.Loader, rule text.ScoreRule) (map[string]float64, float64, error) {
 	predictions := map[string][]float64{}
 	for _, set := range loader.DevSets() {
 		rows := make([]float64, set.Rows)

@@ -18,6 +18,7 @@ type mode struct {
 	drop    bool // with dropout
 	trained bool // and the gradients of the trained parameters
 	layers  bool // and those of the layers' multipliers
+	inner   bool // A·x of every adapter
 }
 
 var (
@@ -39,7 +40,8 @@ type graph struct {
 	// rows are the flat positions that reach the head; labels or targets belong to them.
 	rows, labels, targets *gorgonia.Node
 	params                map[string]*gorgonia.Node
-	factors               map[int]*gorgonia.Node // the layers' multipliers
+	factors               map[int]*gorgonia.Node    // the layers' multipliers
+	inner                 map[string]*gorgonia.Node // A·x of modules
 	logits, loss          *gorgonia.Node
 }
 
@@ -56,7 +58,7 @@ type builder struct {
 func (n *Net) compile(s size) (*compiled, error) {
 	var b *builder
 	plan, err := exec.Build(n.dev, func(g *op.Graph) (exec.Spec, error) {
-		b = &builder{Graph: g, net: n, size: s, graph: graph{params: map[string]*gorgonia.Node{}, factors: map[int]*gorgonia.Node{}}}
+		b = &builder{Graph: g, net: n, size: s, graph: graph{params: map[string]*gorgonia.Node{}, factors: map[int]*gorgonia.Node{}, inner: map[string]*gorgonia.Node{}}}
 		if s.mode.drop {
 			b.drop = float32(n.config.Dropout)
 		}
@@ -93,6 +95,9 @@ func (b *builder) spec() (exec.Spec, error) {
 		return spec, nil
 	}
 	spec.Outputs = []*gorgonia.Node{b.loss}
+	for _, name := range slices.Sorted(maps.Keys(b.inner)) {
+		spec.Outputs = append(spec.Outputs, b.inner[name])
+	}
 	var nodes gorgonia.Nodes
 	var to []device.Tensor
 	if b.size.mode.trained {

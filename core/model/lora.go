@@ -1,6 +1,8 @@
 package model
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -26,6 +28,7 @@ type LoRA struct {
 	Dropout float64
 	RSLoRA  bool
 	DoRA    bool
+	Gamma   float64 // if not 0, the scale of every module, whatever its rank
 	// Targets are names of modules, or their ends behind a dot; or AllLinear.
 	Targets []string
 	// Layers are those that are adapted, ascending; nil adapts all.
@@ -38,10 +41,14 @@ type LoRA struct {
 
 // Scale is gamma of a rank.
 func (l LoRA) Scale(rank int) float64 {
-	if l.RSLoRA {
+	switch {
+	case l.Gamma != 0:
+		return l.Gamma
+	case l.RSLoRA:
 		return l.Alpha / math.Sqrt(float64(rank))
+	default:
+		return l.Alpha / float64(rank)
 	}
-	return l.Alpha / float64(rank)
 }
 
 // AdaptedModule is a linear module with an adapter.
@@ -234,6 +241,11 @@ func (b *builder) adapted(l op.Linear, name string, modules []AdaptedModule) *go
 		a.Adapters = append(a.Adapters, d)
 	}
 	y := b.Adapted(a)
+	if b.size.mode.inner {
+		for i, m := range modules {
+			b.inner[m.Name] = b.AdaptedInner(y, i)
+		}
+	}
 	if alone {
 		return y
 	}
@@ -256,4 +268,46 @@ func (b *builder) multiplier(layer int) *gorgonia.Node {
 	}
 	b.factors[layer] = node
 	return node
+}
+
+// OutputNorms computes, for every layer, the sum over a batch's tokens and the layer's adapters of |gamma B A x|², without dropout and multipliers: how
+// much the adapters of a layer do (LoRA-drop, Zhou et al. 2024).
+func (n *Net) OutputNorms(ctx context.Context, b Batch) ([]float64, error) {
+	if len(n.modules) == 0 {
+		return nil, errors.New("norms of adapters' outputs: the model has none")
+	}
+	c, err := n.run(ctx, b, mode{inner: true})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]float64, Pretrained{Backbone: n.backbone, Arch: n.arch}.Layers())
+	for _, m := range n.modules {
+		p := n.flat.list[n.flat.index[m.B()]]
+		weight, rows := make([]float32, m.Out*m.Rank), make([]float32, b.B*b.T*m.Rank)
+		n.dev.DownloadF32(weight, n.values.Slice(p.offset, p.elements()))
+		n.dev.DownloadF32(rows, c.plan.Output(c.inner[m.Name]).T)
+		gram := make([]float64, m.Rank*m.Rank) // B'B
+		for i := range m.Out {
+			w := weight[i*m.Rank:][:m.Rank]
+			for j, x := range w {
+				for k, y := range w {
+					gram[j*m.Rank+k] += float64(x) * float64(y)
+				}
+			}
+		}
+		var sum float64
+		for r := range b.B {
+			for t := range int(b.Lengths[r]) {
+				u := rows[(r*b.T+t)*m.Rank:][:m.Rank]
+				for j, x := range u {
+					for k, y := range u {
+						sum += float64(x) * gram[j*m.Rank+k] * float64(y)
+					}
+				}
+			}
+		}
+		gamma := n.lora.Scale(m.Rank)
+		out[m.Layer] += gamma * gamma * sum
+	}
+	return out, nil
 }

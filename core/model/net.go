@@ -61,8 +61,23 @@ func NewNet(dev device.Device, a Arch, c Config, o Objective, seed uint64) (*Net
 
 // newNet makes a model whose weights are all trained, or, with adapters, those of adapters and head.
 func newNet(dev device.Device, p Pretrained, o Objective, lora *LoRA, seed uint64) (*Net, error) {
-	if err := errors.Join(p.validate(o), o.validate()); err != nil {
+	n, err := describe(dev, p, o, lora)
+	if err != nil {
 		return nil, fmt.Errorf("make model: %w", err)
+	}
+	if err := n.allocate(p.Layers()); err != nil {
+		n.Close()
+		return nil, err
+	}
+	n.initialise(n.flat, n.values, seed)
+	n.initialise(n.frozen, n.frozenValues, seed)
+	return n, nil
+}
+
+// describe is a model without memory.
+func describe(dev device.Device, p Pretrained, o Objective, lora *LoRA) (*Net, error) {
+	if err := errors.Join(p.validate(o), o.validate()); err != nil {
+		return nil, err
 	}
 	list := p.parameters(o)
 	n := &Net{
@@ -73,7 +88,7 @@ func newNet(dev device.Device, p Pretrained, o Objective, lora *LoRA, seed uint6
 	if lora != nil {
 		var err error
 		if n.modules, err = lora.modules(list, p.Layers()); err != nil {
-			return nil, fmt.Errorf("make model: %w", err)
+			return nil, err
 		}
 		for _, m := range n.modules {
 			n.adapters[m.parameter] = append(n.adapters[m.parameter], m)
@@ -81,12 +96,6 @@ func newNet(dev device.Device, p Pretrained, o Objective, lora *LoRA, seed uint6
 		list, frozen = lora.split(list, n.modules)
 	}
 	n.flat, n.frozen = newFlat(list), newFlat(frozen)
-	if err := n.allocate(p.Layers()); err != nil {
-		n.Close()
-		return nil, err
-	}
-	n.initialise(n.flat, n.values, seed)
-	n.initialise(n.frozen, n.frozenValues, seed)
 	return n, nil
 }
 

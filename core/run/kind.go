@@ -85,6 +85,8 @@ type Result struct {
 	Scores  map[string]float64
 	Parent  int
 	Overlap float64
+	Params  int64           // replaces Trial.Params unless 0
+	Detail  json.RawMessage // Trial.Detail
 	// Weights writes the trained weights; nil if they are not kept.
 	Weights func(io.Writer) error
 }

@@ -100,6 +100,7 @@ type Trial struct {
 	Overlap  float64
 	Score    *float64           // nil until done; in the units of the objective
 	Scores   map[string]float64 // parts of the score by name
+	Detail   json.RawMessage    `json:",omitempty"` // what else the kind says of the result
 	Seconds  float64            // training time over all sessions
 	Proposed time.Time
 	Started  time.Time

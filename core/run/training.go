@@ -69,7 +69,10 @@ func (c *Controller) trained(a *active, t Trial, w *worker, r Result, weights st
 		score := r.Score
 		// A part of the score may be undefined (a correlation with a constant); a number that is none cannot be stored or compared.
 		maps.DeleteFunc(r.Scores, func(_ string, x float64) bool { return !finite(x) })
-		t.State, t.Score, t.Scores, t.Parent, t.Overlap = Done, &score, r.Scores, r.Parent, r.Overlap
+		t.State, t.Score, t.Scores, t.Parent, t.Overlap, t.Detail = Done, &score, r.Scores, r.Parent, r.Overlap, r.Detail
+		if r.Params > 0 {
+			t.Params = r.Params
+		}
 		t.Weights, t.Checkpoint, t.Earlier, t.Ended = weights, "", "", a.endTime(c.opts.Clock())
 	case errors.Is(err, ErrPaused) && w.ShouldPause(), a.ctx.Err() != nil:
 		t.State = waitingState(t)

@@ -29,23 +29,59 @@ type causal struct {
 // NewCausalLoader tokenises rows as BOS, prompt, response, EOS. A row of more than MaxSeq tokens keeps the beginnings of prompt and response in
 // proportion to their lengths, and at least one token of the response.
 func NewCausalLoader(tok Tokenizer, rows []CausalRow, o CausalOptions) (*CausalLoader, error) {
-	if o.Batch < 1 || o.MaxSeq < lengthStep {
-		return nil, fmt.Errorf("batches of %d rows of up to %d tokens: at least 1 and %d are needed", o.Batch, o.MaxSeq, lengthStep)
+	if err := o.check(); err != nil {
+		return nil, err
 	}
-	if o.Pad < 0 {
-		return nil, fmt.Errorf("padding token %d: name a token of the vocabulary, such as the end of text", o.Pad)
-	}
-	l := &CausalLoader{o: o}
-	lengths := make([]int, len(rows))
+	encoded := make([]causal, len(rows))
 	for i, r := range rows {
-		c, err := o.encode(tok, r)
-		if err != nil {
+		var err error
+		if encoded[i], err = o.encode(tok, r); err != nil {
 			return nil, fmt.Errorf("training row %d: %w", i+1, err)
 		}
-		l.rows, lengths[i] = append(l.rows, c), len(c.ids)
 	}
-	l.buckets = newBuckets(lengths, o.Batch, o.Seed)
-	return l, nil
+	return o.loader(encoded), nil
+}
+
+// NewTextLoader tokenises documents as BOS, text, EOS and cuts them into rows of at most MaxSeq tokens. A row begins with the last token of the one
+// before, so every token but a document's first is learned once.
+func NewTextLoader(tok Tokenizer, documents []string, o CausalOptions) (*CausalLoader, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	var rows []causal
+	for _, d := range documents {
+		ids := tok.Encode(d)
+		if o.BOS >= 0 {
+			ids = slices.Insert(ids, 0, o.BOS)
+		}
+		if o.EOS >= 0 {
+			ids = append(ids, o.EOS)
+		}
+		for len(ids) > 1 {
+			n := min(len(ids), o.MaxSeq)
+			rows = append(rows, causal{ids[:n], 1})
+			ids = ids[n-1:]
+		}
+	}
+	return o.loader(rows), nil
+}
+
+func (o CausalOptions) check() error {
+	if o.Batch < 1 || o.MaxSeq < lengthStep {
+		return fmt.Errorf("batches of %d rows of up to %d tokens: at least 1 and %d are needed", o.Batch, o.MaxSeq, lengthStep)
+	}
+	if o.Pad < 0 {
+		return fmt.Errorf("padding token %d: name a token of the vocabulary, such as the end of text", o.Pad)
+	}
+	return nil
+}
+
+func (o CausalOptions) loader(rows []causal) *CausalLoader {
+	lengths := make([]int, len(rows))
+	for i, r := range rows {
+		lengths[i] = len(r.ids)
+	}
+	return &CausalLoader{o: o, rows: rows, buckets: newBuckets(lengths, o.Batch, o.Seed)}
 }
 
 func (o CausalOptions) encode(tok Tokenizer, r CausalRow) (causal, error) {

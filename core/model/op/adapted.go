@@ -77,6 +77,9 @@ func (g *Graph) Adapted(a Adapted) *gorgonia.Node {
 	return g.kernel(spec)
 }
 
+// AdaptedInner is A·x of adapter i of a node that Adapted made, one row per row of X.
+func (g *Graph) AdaptedInner(y *gorgonia.Node, i int) *gorgonia.Node { return g.part(y, 1+i) }
+
 func (t *adapted) check(name string) {
 	g := t.g
 	g.expect(name, "weight", t.W, t.n, t.inputs)

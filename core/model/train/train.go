@@ -24,10 +24,11 @@ type Optimizer struct {
 	Decay   float64 // weight decay of matrices and embeddings; biases and LayerNorms have none
 	Clip    float64 // largest global gradient norm; 0 switches clipping off
 	Warmup  int     // steps of linear rise from 0
-	Steps   int     // steps of the whole training: the rate falls linearly to 0 at this step
+	Steps   int     // steps of the whole training: the rate falls to 0 at this step
+	Cosine  bool    // along a cosine, in place of a line
 }
 
-// Rate is the learning rate of update number step (from 0): linear warm-up, then linear decay to zero at Steps.
+// Rate is the learning rate of update number step (from 0): linear warm-up, then decay to zero at Steps.
 func (o Optimizer) Rate(step int) float64 {
 	if step < o.Warmup {
 		return o.LR * float64(step+1) / float64(o.Warmup)
@@ -35,7 +36,11 @@ func (o Optimizer) Rate(step int) float64 {
 	if o.Steps <= o.Warmup {
 		return o.LR
 	}
-	return o.LR * math.Max(0, float64(o.Steps-step)/float64(o.Steps-o.Warmup))
+	left := math.Max(0, float64(o.Steps-step)/float64(o.Steps-o.Warmup))
+	if o.Cosine {
+		left = 0.5 * (1 - math.Cos(math.Pi*left))
+	}
+	return o.LR * left
 }
 
 // NonFiniteError stops a training whose loss or gradient is NaN or infinite.
