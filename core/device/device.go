@@ -117,7 +117,7 @@ type Linear struct {
 //
 //	dPre = Drop'(DY) ∘ act'(Pre);  DX = dPre·W;  DW = dPreᵀ·X;  DBias = column sums of dPre
 //
-// Empty outputs are not computed. DPre is M×N scratch, needed when Act is not Identity or Drop is on.
+// Empty outputs are not computed; X is needed for DW only. DPre is M×N scratch, needed when Act is not Identity or Drop is on.
 // Y is needed for Tanh only and must then have been computed without dropout and residual.
 type LinearGrad struct {
 	X, W   Mat

@@ -76,14 +76,17 @@ func (g *Graph) linearGrad(l Linear, y, dy *gorgonia.Node, site uint32) *gorgoni
 	x, w := l.X.Shape(), l.W.Shape()
 	m, k, n := x[0], x[1], w[0]
 	s := kernelSpec{
-		name: l.name() + " gradient", in: []*gorgonia.Node{l.X, l.W, dy},
-		parts: []Shape{matrix(OnDemand, m, k), matrix(OnDemand, n, k)},
+		name: l.name() + " gradient", in: []*gorgonia.Node{l.W, dy}, parts: []Shape{matrix(OnDemand, m, k), matrix(OnDemand, n, k)},
 	}
 	switch l.Act {
 	case device.GELU:
 		s.in = append(s.in, g.part(y, 1))
 	case device.Tanh:
 		s.in = append(s.in, y)
+	}
+	weight := g.trained[l.W]
+	if weight { // else X need not be kept
+		s.in = append(s.in, l.X)
 	}
 	bias := l.Bias != nil
 	if bias {
@@ -94,12 +97,15 @@ func (g *Graph) linearGrad(l Linear, y, dy *gorgonia.Node, site uint32) *gorgoni
 		s.parts = append(s.parts, matrix(Scratch, m, n))
 	}
 	s.run = func(e *Env, in, out []device.Mat) {
-		p := device.LinearGrad{X: in[0], W: in[1], DY: in[2], Act: l.Act, Drop: e.dropout(l.Dropout, site), DX: out[0], DW: out[1]}
+		p := device.LinearGrad{W: in[0], DY: in[1], Act: l.Act, Drop: e.dropout(l.Dropout, site), DX: out[0], DW: out[1]}
 		switch l.Act {
 		case device.GELU:
-			p.Pre = in[3]
+			p.Pre = in[2]
 		case device.Tanh:
-			p.Y = in[3]
+			p.Y = in[2]
+		}
+		if weight {
+			p.X = in[len(in)-1]
 		}
 		if bias {
 			p.DBias = out[2].T
