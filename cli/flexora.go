@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
@@ -69,18 +70,9 @@ func (a *app) flexora(cmd *cobra.Command, f flexoraFlags) error {
 	if err != nil {
 		return fmt.Errorf("encode configuration: %w", err)
 	}
-	w, err := a.own(cmd.Context())
-	if err != nil {
-		return err
-	}
-	r, err := w.controller.Create(cmd.Context(), run.Run{
+	return a.launch(cmd.Context(), run.Run{
 		Kind: finetune.KindName, Seed: a.seed, Config: text, Budget: cfg.Budget(), Workers: max(1, f.workers), Objective: cfg.Objective(),
-	})
-	if err != nil {
-		w.close(cmd.Context())
-		return err
-	}
-	return a.watch(cmd.Context(), w, r.ID, f.plain)
+	}, f.plain)
 }
 
 // flexoraConfig is preset, then file, then flags; every mistake in it is a usage error.
@@ -99,7 +91,9 @@ func (a *app) flexoraConfig(cmd *cobra.Command, f flexoraFlags) (finetune.Config
 		return cfg, usageError{err}
 	}
 	if a.data != "" {
-		cfg.Data.Dir = a.data
+		if cfg.Data.Dir, err = filepath.Abs(a.data); err != nil {
+			return cfg, err
+		}
 	}
 	set := func(name string, apply func()) {
 		if cmd.Flags().Changed(name) {
