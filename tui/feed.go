@@ -3,6 +3,7 @@ package tui
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -14,12 +15,14 @@ import (
 const (
 	snapshotPause = 250 * time.Millisecond // at most 4 redraws a second from data
 	pointsPause   = 2 * time.Second        // between two readings of a growing learning curve
-	tickPause     = time.Second
+	tickPause     = time.Second            // between two redraws for the clock alone
+	redrawShare   = time.Second / 10       // people who look on share so many redraws a second from progress: a crowd must not slow the training
 )
 
-// nextSnapshot waits for the next snapshot, no sooner than pause from now. Meanwhile the mailbox keeps only the newest.
+// nextSnapshot waits for what is to be drawn next, no sooner than pause from now: a snapshot, or the clock while a run is active. Meanwhile the mailbox
+// keeps only the newest.
 func (m *model) nextSnapshot(pause time.Duration) tea.Cmd {
-	ctx, feed, link := m.ctx, m.feed, m.link
+	ctx, feed, link, shown := m.ctx, m.feed, m.link, m.snap
 	return func() tea.Msg {
 		if !sleep(ctx, pause) {
 			return feedClosedMsg{}
@@ -27,15 +30,58 @@ func (m *model) nextSnapshot(pause time.Duration) tea.Cmd {
 		if link != nil {
 			link.Ready(ctx)
 		}
+		if shown == nil {
+			return await(ctx, feed, nil, 0)
+		}
+		return await(ctx, feed, shown, redrawShare*time.Duration(len(shown.Present))-pause)
+	}
+}
+
+// await returns the next snapshot: one that changes where a run stands at once, one with mere progress when hold has passed since the beginning.
+func await(ctx context.Context, feed <-chan *run.Snapshot, shown *run.Snapshot, hold time.Duration) tea.Msg {
+	held := time.NewTimer(max(hold, 0))
+	defer held.Stop()
+	var clock <-chan time.Time // nothing wakes up for a picture that cannot change
+	if shown != nil && anyActive(shown) {
+		t := time.NewTimer(max(hold, tickPause))
+		defer t.Stop()
+		clock = t.C
+	}
+	var newest *run.Snapshot
+	over := hold <= 0
+	for {
 		select {
 		case s, open := <-feed:
-			if open && s != nil {
+			if !open || s == nil {
+				return feedClosedMsg{}
+			}
+			if over || shown == nil || turned(shown, s) {
 				return snapshotMsg{s}
 			}
+			newest = s
+		case <-held.C:
+			if over = true; newest != nil {
+				return snapshotMsg{newest}
+			}
+		case <-clock:
+			return tickMsg{}
 		case <-ctx.Done():
+			return feedClosedMsg{}
 		}
-		return feedClosedMsg{}
 	}
+}
+
+// turned reports whether more than progress lies between two snapshots.
+func turned(from, to *run.Snapshot) bool {
+	if len(from.Runs) != len(to.Runs) || !slices.Equal(from.Present, to.Present) {
+		return true
+	}
+	for i := range to.Runs {
+		if a, b := &from.Runs[i], &to.Runs[i]; a.ID != b.ID || a.State != b.State || a.Want != b.Want {
+			return true
+		}
+	}
+	return false
 }
 
 // sleep waits for d and reports false if ctx ended first.
@@ -47,19 +93,6 @@ func sleep(ctx context.Context, d time.Duration) bool {
 		return true
 	case <-ctx.Done():
 		return false
-	}
-}
-
-// tick moves the clock while a run is active: nothing wakes up for a picture that cannot change.
-func (m *model) tick() tea.Cmd {
-	if m.ticking || m.snap == nil || !anyActive(m.snap) {
-		return nil
-	}
-	m.ticking = true
-	ctx := m.ctx
-	return func() tea.Msg {
-		sleep(ctx, tickPause)
-		return tickMsg{}
 	}
 }
 

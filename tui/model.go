@@ -37,7 +37,6 @@ type model struct {
 	looked  looked // the inspected trial
 	looked2 looked // the one that it is compared with
 	flash   flash
-	ticking bool
 	leaving time.Time // when ctrl+c was pressed first
 	mouse   bool
 	held    *grip // nil while no button is down
@@ -132,12 +131,11 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case snapshotMsg:
 		m.snap = msg.snapshot
 		m.refresh()
-		return m, tea.Batch(m.nextSnapshot(snapshotPause), m.tick(), m.inspect())
+		return m, tea.Batch(m.nextSnapshot(snapshotPause), m.inspect())
 	case feedClosedMsg:
 		m.cut = true
 	case tickMsg:
-		m.ticking = false
-		return m, tea.Batch(m.tick(), m.inspect())
+		return m, tea.Batch(m.nextSnapshot(0), m.inspect())
 	case replyMsg:
 		m.replied(msg)
 	case inspectionMsg:
