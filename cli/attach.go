@@ -28,7 +28,7 @@ func (a *app) attach(ctx context.Context) (*workspace, error) {
 	if w, err := a.call(); w != nil || err != nil {
 		return w, err
 	}
-	child, log, err := a.startServer()
+	child, log, said, err := a.startServer()
 	if err != nil {
 		return nil, fmt.Errorf("start the server of %s: %w", a.workspace, err)
 	}
@@ -47,7 +47,7 @@ func (a *app) attach(ctx context.Context) (*workspace, error) {
 			if w, cerr := a.call(); w != nil && cerr == nil {
 				return w, nil
 			}
-			return nil, fmt.Errorf("the server of %s did not start: %s", a.workspace, lastWords(log, err))
+			return nil, fmt.Errorf("the server of %s did not start: %s", a.workspace, lastWords(io.NewSectionReader(log, said, maxWords), err))
 		case <-late:
 			return nil, fmt.Errorf("the server of %s (process %d) does not answer after %s; see %s", a.workspace, child.Process.Pid, startPatience, log.Name())
 		case <-tick.C:
@@ -59,43 +59,43 @@ func (a *app) attach(ctx context.Context) (*workspace, error) {
 	}
 }
 
-// startServer starts `flexi serve` in the background; what it says goes to the log, which is returned at the place where that begins.
-func (a *app) startServer() (*exec.Cmd, *os.File, error) {
+// startServer starts `flexi serve` in the background. What it says is in the log, from a place on.
+func (a *app) startServer() (cmd *exec.Cmd, log *os.File, said int64, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
 	dir, err := filepath.Abs(a.workspace)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
-	log, err := os.OpenFile(filepath.Join(dir, remote.LogFile), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, nil, err
+	if log, err = os.OpenFile(filepath.Join(dir, remote.LogFile), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600); err != nil {
+		return nil, nil, 0, err
 	}
-	if _, err := log.Seek(0, io.SeekEnd); err != nil {
+	if said, err = log.Seek(0, io.SeekEnd); err != nil {
 		log.Close()
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
-	cmd := exec.Command(self, "serve", "--workspace", dir, "--device", a.device, "--ssh", sshWithKeys, "--idle-after", idleAfter.String())
+	cmd = exec.Command(self, "serve", "--workspace", dir, "--device", a.device, "--ssh", sshWithKeys, "--idle-after", idleAfter.String())
 	cmd.Args[0] = os.Args[0]
 	cmd.Stderr = log
 	detach(cmd)
 	if err := cmd.Start(); err != nil {
 		log.Close()
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
-	return cmd, log, nil
+	return cmd, log, said, nil
 }
 
+// maxWords bounds what is read of a log.
+const maxWords = 64 << 10
+
 // lastWords are what a server said before it ended.
-func lastWords(log io.Reader, err error) string {
-	const most = 64 << 10
-	text, rerr := io.ReadAll(io.LimitReader(log, most))
-	if rerr == nil {
+func lastWords(said io.Reader, err error) string {
+	if text, rerr := io.ReadAll(said); rerr == nil {
 		if i := bytes.LastIndex(text, []byte("flexi: ")); i >= 0 {
 			return string(bytes.TrimSpace(text[i+len("flexi: "):]))
 		}

@@ -26,7 +26,7 @@ func (l Limits) complete() Limits {
 	for _, f := range []struct {
 		field *int
 		value int
-	}{{&l.Unauthenticated, 16}, {&l.Connections, 128}, {&l.Sessions, 64}, {&l.PerConnection, 8}, {&l.Width, 512}, {&l.Height, 256}} {
+	}{{&l.Unauthenticated, 32}, {&l.Connections, 128}, {&l.Sessions, 64}, {&l.PerConnection, 8}, {&l.Width, 512}, {&l.Height, 256}} {
 		if *f.field == 0 {
 			*f.field = f.value
 		}

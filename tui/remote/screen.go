@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ type screen struct {
 	session *gossh.Session
 	was     *term.State
 	keys    cancelreader.CancelReader
+	typed   chan struct{} // closed when nobody reads keys any more
 	stop    context.CancelFunc
 	clean   bool // the server has put the terminal back as it was
 }
@@ -42,7 +44,11 @@ func (s *screen) open(start string) (err error) {
 	if err := s.session.RequestPty(variable(s.Environ, "TERM"), h, w, gossh.TerminalModes{}); err != nil {
 		return fmt.Errorf("open a terminal: %w", err)
 	}
-	s.session.Stdin, s.session.Stdout, s.session.Stderr = s.keys, s.Out, os.Stderr
+	in, err := s.session.StdinPipe()
+	if err != nil {
+		return err
+	}
+	s.session.Stdout, s.session.Stderr = s.Out, os.Stderr
 	if s.was, err = term.MakeRaw(s.In.Fd()); err != nil {
 		return err
 	}
@@ -55,6 +61,12 @@ func (s *screen) open(start string) (err error) {
 		s.restore()
 		return err
 	}
+	s.typed = make(chan struct{})
+	go func() {
+		defer close(s.typed)
+		_, _ = io.Copy(in, s.keys) // it ends with the session, or is cancelled
+		_ = in.Close()
+	}()
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	go s.resize(ctx, w, h)
@@ -78,10 +90,13 @@ func (s *screen) restore() {
 	if s.stop != nil {
 		s.stop()
 	}
-	s.keys.Cancel()
-	var err error
+	if s.keys.Cancel() && s.typed != nil {
+		<-s.typed
+	}
+	err := s.keys.Close()
 	if !s.clean {
-		_, err = s.Out.WriteString(undo)
+		_, werr := s.Out.WriteString(undo)
+		err = errors.Join(err, werr)
 	}
 	if s.was != nil {
 		err = errors.Join(err, term.Restore(s.In.Fd(), s.was))

@@ -213,8 +213,11 @@ func (s *Server) StopListening() {
 	s.listeners = nil
 }
 
-// farewell is how long sessions have to restore their terminals.
-const farewell = 2 * time.Second
+// farewell is how long sessions have to restore their terminals; parting is how long clients have then to read why, and to leave.
+const (
+	farewell = 2 * time.Second
+	parting  = 200 * time.Millisecond
+)
 
 // Close ends all sessions and listeners.
 func (s *Server) Close() {
@@ -228,6 +231,9 @@ func (s *Server) Close() {
 	select {
 	case <-gone:
 	case <-time.After(farewell):
+	}
+	for began := time.Now(); s.Busy() && time.Since(began) < parting; {
+		time.Sleep(time.Millisecond)
 	}
 	// Listeners that are closed twice, and connections that are gone, are no news.
 	_ = s.tcp.Close()
