@@ -175,11 +175,10 @@ func (m *model) markedWorker() *run.WorkerView {
 }
 
 func (m *model) markedCandidate() *run.Candidate {
-	r := m.derived.run
-	if r == nil || r.Surrogate == nil || len(r.Surrogate.Queue) == 0 {
+	if len(m.queue) == 0 {
 		return nil
 	}
-	return &r.Surrogate.Queue[clamp(m.scroll[paneQueue], len(r.Surrogate.Queue))]
+	return &m.queue[clamp(m.scroll[paneQueue], len(m.queue))]
 }
 
 func (m *model) markedNeighbour() *run.Neighbour {

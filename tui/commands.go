@@ -156,10 +156,10 @@ func (m *model) askBranch() tea.Cmd {
 	if t := m.trialAt(m.trial); t != nil && m.screen != runsList && t.ID+1 < len(r.Trials) {
 		answers = append(answers, answer{fmt.Sprintf("with #0 to #%d only", t.ID), send(t.ID + 1)})
 	}
-	answers = append(answers, answer{"cancel", nil})
+	answers = append(answers, answer{"edit configuration ...", func(m *model) tea.Cmd { return m.editBranch(r) }}, answer{"cancel", nil})
 	m.ask(&dialog{title: "branch " + id + "?", answers: answers, text: []string{
 		"Makes a new, paused run that shares this run's trials, scores and weights; " + id + " itself is not touched.",
-		"p starts the new run. To change its configuration, branch on the command line: flexi branch " + id + " --config FILE.yaml",
+		"p starts the new run.",
 	}})
 	return nil
 }

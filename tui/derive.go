@@ -18,7 +18,8 @@ type derived struct {
 	// confirmed are the retrainings; nil without any.
 	confirmed *run.Confirmations
 	log       []run.Event
-	problem   string // why the filter is not applied
+	queue     []run.Candidate // what would be proposed next
+	problem   string          // why the filter is not applied
 }
 
 // refresh computes m.derived again and keeps selections inside the lists.
@@ -40,6 +41,7 @@ func (m *model) refresh() {
 		d.confirmed = run.ConfirmationsOf(d.run.Trials, d.run.Objective)
 		d.trials = m.filterTrials(&d)
 		d.log = m.filterEvents(&d)
+		d.queue = queueOf(d.run)
 	}
 	m.derived = d
 	if m.findListed() < 0 && len(d.runs) > 0 {

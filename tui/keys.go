@@ -20,6 +20,8 @@ const (
 	inPalette
 	inDialog
 	inFilter
+	inForm
+	inField // a value of a form is being typed
 
 	onScreens = onOverview | onRuns | onInspector | onLogs | onSystem
 )
@@ -52,11 +54,11 @@ const (
 
 // keymap is the table of all keys. A key press goes to the first binding that works in the place where it was pressed.
 func keymap() []binding {
-	return slices.Concat(overlayKeys(), moveKeys(), commandKeys(), lensKeys(), sessionKeys())
+	return slices.Concat(overlayKeys(), formKeys(), moveKeys(), commandKeys(), steerKeys(), lensKeys(), sessionKeys())
 }
 
 func overlayKeys() []binding {
-	const any = inHelp | inPalette | inDialog | inFilter
+	const any = inHelp | inPalette | inDialog | inFilter | inForm | inField
 	return []binding{
 		{keys: []string{"esc"}, in: any, group: groupDialogs, name: "close", help: "close without doing anything", rank: 2, do: (*model).goOut},
 		{keys: []string{"?", "q"}, in: inHelp, group: groupDialogs, name: "close", help: "close the help", do: (*model).goOut},
@@ -119,7 +121,7 @@ func sessionKeys() []binding {
 		{keys: []string{"m"}, in: onScreens, group: groupSession, name: "mouse", help: "mouse on or off; while it is on, shift lets the terminal select text", do: (*model).toggleMouse},
 		{keys: []string{"ctrl+l"}, in: onScreens, group: groupSession, name: "redraw", help: "draw the screen again", do: func(*model) tea.Cmd { return tea.ClearScreen }},
 		{keys: []string{"q"}, in: onScreens, group: groupSession, name: "quit", help: "leave the workbench; the runs go on", rank: 10, do: func(*model) tea.Cmd { return tea.Quit }},
-		{keys: []string{"ctrl+c"}, in: onScreens | inHelp | inPalette | inDialog | inFilter, group: groupSession, name: "quit now", help: "twice: leave at once", do: (*model).interrupt},
+		{keys: []string{"ctrl+c"}, in: onScreens | inHelp | inPalette | inDialog | inFilter | inForm | inField, group: groupSession, name: "quit now", help: "twice: leave at once", do: (*model).interrupt},
 	}
 }
 
@@ -137,6 +139,11 @@ func (m *model) place() where {
 		return inDialog
 	case filterOverlay:
 		return inFilter
+	case formOverlay:
+		if m.form.editing {
+			return inField
+		}
+		return inForm
 	}
 	return map[screen]where{overview: onOverview, runsList: onRuns, inspector: onInspector, logs: onLogs, system: onSystem}[m.screen]
 }
@@ -160,7 +167,7 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 		m.refresh()
 		return tea.Batch(cmd, m.inspect())
 	}
-	if here&(inPalette|inFilter) != 0 && (m.line.key(name) || msg.Text != "") {
+	if here&(inPalette|inFilter|inField) != 0 && (m.line.key(name) || msg.Text != "") {
 		m.line.insert(msg.Text)
 		m.typed()
 	}

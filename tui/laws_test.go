@@ -142,7 +142,7 @@ func TestHelpListsEveryBinding(t *testing.T) {
 
 // No key means two things in one place.
 func TestNoKeyTwice(t *testing.T) {
-	for place := where(1); place <= inFilter; place <<= 1 {
+	for place := where(1); place <= inField; place <<= 1 {
 		seen := map[string]string{}
 		for _, b := range keymap() {
 			if b.in&place == 0 {

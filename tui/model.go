@@ -116,7 +116,7 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.KeyPressMsg:
 		return m, m.press(msg)
 	case tea.PasteMsg:
-		if m.overlay == filterOverlay || m.overlay == paletteOverlay {
+		if m.overlay == filterOverlay || m.overlay == paletteOverlay || m.place() == inField {
 			m.line.insert(msg.Content)
 			m.typed()
 		}

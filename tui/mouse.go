@@ -122,6 +122,11 @@ func (m *model) wheel(p *painter, at tea.Mouse) tea.Cmd {
 	case helpOverlay:
 		m.offset += 3 * step
 		return nil
+	case formOverlay:
+		if !m.form.editing {
+			m.form.at = clamp(m.form.at+step, len(m.form.rows))
+		}
+		return nil
 	case noOverlay:
 	default:
 		m.choose(step)

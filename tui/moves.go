@@ -43,8 +43,8 @@ func (m *model) length(p pane) int {
 	switch {
 	case p == paneWorkers && r != nil:
 		return len(r.Workers)
-	case p == paneQueue && r != nil && r.Surrogate != nil:
-		return len(r.Surrogate.Queue)
+	case p == paneQueue:
+		return len(m.queue)
 	case p == paneNeighbours && m.looked.inspection != nil:
 		return len(m.looked.inspection.Neighbours)
 	case p == paneEvents && r != nil:

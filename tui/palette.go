@@ -28,6 +28,8 @@ var typedCommands = []typedCommand{
 	{"trial", "NUMBER", "open a trial in the inspector", (*model).openTyped},
 	{"run", "NAME", "show another run", (*model).enterTyped},
 	{"note", "TEXT", "write a note on the run", (*model).noteTyped},
+	{"set", "KEY=VALUE ...", "change the run as it goes on, such as workers=2 acquisition.explore=1.5", (*model).setTyped},
+	{"branch", "KEY=VALUE ...", "new run from all finished trials, with another configuration", (*model).branchTyped},
 	{"theme", strings.Join(themes, "|"), "change the colours", func(m *model, a string) (tea.Cmd, string) {
 		if err := m.setTheme(a); err != nil {
 			return nil, err.Error()

@@ -110,6 +110,8 @@ func (p *painter) hint(id pane) string {
 		return plural(len(r.Workers), "slot")
 	case id == paneRuns:
 		return plural(len(m.runs), "run")
+	case id == paneQueue && len(m.queue) > 0:
+		return "P pin  X skip  T now"
 	case id == paneEvents:
 		return "5 full log"
 	case id == paneLog:

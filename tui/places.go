@@ -44,7 +44,7 @@ func (p *Places) put(who string, s state) {
 func (s state) clone() state {
 	s.trail, s.recent, s.tables, s.scroll = slices.Clone(s.trail), maps.Clone(s.recent), maps.Clone(s.tables), maps.Clone(s.scroll)
 	s.marked, s.filters, s.lenses, s.chosen = maps.Clone(s.marked), maps.Clone(s.filters), maps.Clone(s.lenses), maps.Clone(s.chosen)
-	s.overlay, s.dialog, s.line, s.choice, s.offset = noOverlay, nil, lineEditor{}, 0, 0
+	s.overlay, s.dialog, s.form, s.line, s.choice, s.offset = noOverlay, nil, nil, lineEditor{}, 0, 0
 	return s
 }
 

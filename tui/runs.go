@@ -105,6 +105,9 @@ func configText(raw json.RawMessage) []textLine {
 	return out
 }
 
+// noValue stands for null.
+const noValue = "none"
+
 // flatten walks a JSON value and calls each leaf with its dotted key, in the order of keys; lists of plain values are leaves.
 func flatten(key string, v any, leaf func(key, value string)) {
 	switch v := v.(type) {
@@ -130,7 +133,7 @@ func flatten(key string, v any, leaf func(key, value string)) {
 			flatten(key+"["+strconv.Itoa(i)+"]", e, leaf)
 		}
 	case nil:
-		leaf(key, "none")
+		leaf(key, noValue)
 	default:
 		leaf(key, fmt.Sprint(v))
 	}

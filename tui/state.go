@@ -35,6 +35,7 @@ type state struct {
 	line    lineEditor // of the palette or the filter
 	choice  int        // selected in palette or dialog
 	dialog  *dialog
+	form    *form
 	offset  int // first line of the help
 }
 
@@ -47,6 +48,7 @@ const (
 	paletteOverlay
 	dialogOverlay
 	filterOverlay
+	formOverlay
 )
 
 // trialOrder is how the trials table is sorted.
@@ -111,11 +113,13 @@ func (s *state) seen(sl slot) pane {
 // out leaves exactly one layer and reports whether there was one.
 func (s *state) out() bool {
 	switch {
+	case s.overlay == formOverlay && s.form.editing:
+		s.form.editing = false
 	case s.overlay != noOverlay:
 		if s.overlay == filterOverlay {
 			delete(s.filters, s.screen)
 		}
-		s.overlay, s.dialog = noOverlay, nil
+		s.overlay, s.dialog, s.form = noOverlay, nil, nil
 	case s.zoomed:
 		s.zoomed = false
 	case s.filters[s.screen] != "":

@@ -54,6 +54,11 @@ func talkActs() []talkCommand {
 		{name: "stop", argument: "NAME", run: true, acts: true, help: "end the run for good, with a checkpoint; say its name to confirm", do: (*talk).stop},
 		{name: "branch", argument: "[N]", run: true, acts: true, help: "a new run from the first N trials, or from all finished ones", do: (*talk).branch},
 		{name: "retry", argument: "NUMBER", run: true, acts: true, help: "train a failed trial again", do: (*talk).retry},
+		{name: "pin", argument: "RANK|HASH", run: true, acts: true, help: "propose an architecture of the queue next", do: func(t *talk, a string) { t.steer(run.Pin, a) }},
+		{name: "skip", argument: "RANK|HASH", run: true, acts: true, help: "never propose an architecture of the queue", do: func(t *talk, a string) { t.steer(run.Skip, a) }},
+		{name: "train", argument: "RANK|HASH", run: true, acts: true, help: "train an architecture before all others", do: func(t *talk, a string) { t.steer(run.TrainNext, a) }},
+		{name: "release", argument: "RANK|HASH", run: true, acts: true, help: "neither pin nor skip it any more", do: func(t *talk, a string) { t.steer(run.Release, a) }},
+		{name: "set", argument: "KEY=VALUE ...", run: true, acts: true, help: "change the run as it goes on, such as workers=2", do: func(t *talk, a string) { t.command(run.Command{Verb: run.Set, Trial: -1, Changes: strings.Fields(a)}) }},
 		{name: "note", argument: "TEXT", run: true, acts: true, help: "write a note on the run", do: func(t *talk, a string) { t.command(run.Command{Verb: run.Annotate, Trial: -1, Text: a}) }},
 	}
 }
@@ -176,17 +181,34 @@ func (t *talk) chart(id pane) {
 }
 
 func (t *talk) queue() {
-	s := t.m.derived.run.Surrogate
-	if s == nil || len(s.Queue) == 0 {
+	if len(t.m.queue) == 0 {
 		t.say("Nothing is ranked yet.\n")
 		return
 	}
 	lines := []string{"rank\thash\tvalue\tmean\tnoise\tignorance\twhy\tarchitecture"}
-	for i, k := range s.Queue {
+	for i, k := range t.m.queue {
 		p := k.Predict
 		lines = append(lines, fmt.Sprintf("%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s", i+1, shortHash(k.Hash), short(p.Acquisition), short(p.Mean), short(p.Aleatoric), short(p.Epistemic), k.Why, k.Title))
 	}
 	t.say("%s", rows(lines...))
+}
+
+// steer names a candidate by its rank in the queue or by its hash, which may be shortened to what the queue shows.
+func (t *talk) steer(v run.Verb, argument string) {
+	hash := argument
+	if n, err := strconv.Atoi(argument); err == nil && n >= 1 && n <= len(t.m.queue) {
+		hash = t.m.queue[n-1].Hash
+	}
+	for _, c := range t.m.queue {
+		if len(argument) >= 7 && strings.HasPrefix(c.Hash, argument) {
+			hash = c.Hash
+		}
+	}
+	if len(hash) < 7 {
+		t.say("Say which by its rank or hash; queue lists them.\n")
+		return
+	}
+	t.command(run.Command{Verb: v, Trial: -1, Text: hash})
 }
 
 // pane says a pane of lines.

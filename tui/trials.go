@@ -100,26 +100,32 @@ func (p *painter) trialState(t *run.Trial, best bool) span {
 }
 
 func (p *painter) drawQueue(r rect) {
-	v := p.m.derived.run
-	if v == nil || v.Surrogate == nil || len(v.Surrogate.Queue) == 0 {
+	g, queue := p.g, p.m.queue
+	if len(queue) == 0 {
 		p.f.text(r.row(0), "Nothing ranked yet.", dim)
 		return
 	}
-	g, queue := p.g, v.Surrogate.Queue
 	t := table{rows: len(queue), marks: true, cursor: clamp(p.m.scroll[paneQueue], len(queue)), columns: []column{
 		{title: "", w: 2, right: true},
 		{title: "arch", w: 7, rank: 2},
-		{title: "why", w: 10, rank: 5},
+		{title: "why", w: 10, rank: 2},
 		{title: "value", w: 6, right: true, rank: 4},
 		{title: g.mean + g.plusMinus + g.sigma, w: 11 + width(g.plusMinus) - 1, right: true, rank: 1},
 		{title: g.xi, w: 5, right: true, rank: 3},
 		{title: "architecture", rank: 6},
 	}, cell: func(row, col int) span {
 		k := &queue[row]
+		why := span{k.Why, dim}
+		switch k.Why {
+		case "pinned":
+			why.st = good
+		case "skipped":
+			why.st = warn
+		}
 		return [...]span{
 			{strconv.Itoa(row + 1), dim},
 			{shortHash(k.Hash), plain},
-			{k.Why, dim},
+			why,
 			{short(k.Predict.Acquisition), plain},
 			{g.predictionText(&k.Predict), plain},
 			{g.ignoranceText(&k.Predict), plain},

@@ -92,6 +92,9 @@ func (p *painter) tooSmall() {
 	if p.m.h > 1 {
 		p.f.text(rect{0, 1, p.m.w, 1}, "needs 20x5", dim)
 	}
+	if p.m.overlay == formOverlay && p.m.h > 2 {
+		p.f.text(rect{0, 2, p.m.w, 1}, p.m.form.title, warn)
+	}
 	if p.m.overlay == dialogOverlay && p.m.h > 2 {
 		p.f.text(rect{0, 2, p.m.w, 1}, p.m.dialog.title, warn)
 	}
@@ -138,6 +141,8 @@ func (p *painter) overlays() {
 		p.drawPalette(area)
 	case dialogOverlay:
 		p.drawDialog(area)
+	case formOverlay:
+		p.drawForm(area)
 	}
 }
 

@@ -19,6 +19,9 @@ func (c *Controller) branch(a *active, cmd Command) Reply {
 	if n > len(a.trials) {
 		return refuse("%s has %d trials; cannot branch after %d", a.ID, len(a.trials), n)
 	}
+	if reply, ok := c.branchChanges(a, n, &cmd); !ok {
+		return reply
+	}
 	r := branchOf(a.Run, n, cmd, c.opts.Clock())
 	// Until the last trial is copied the stored run says that it is not whole.
 	r.State, r.Error = Failed, fmt.Sprintf("branching from %s was interrupted; branch again", a.ID)
@@ -47,6 +50,28 @@ func (c *Controller) branch(a *active, cmd Command) Reply {
 	return Reply{Text: fmt.Sprintf("%s branches from %s after %d trials; start it with `flexi resume %s`", r.ID, a.ID, n, r.ID), Run: r.ID}
 }
 
+// branchChanges turns a branch's changes into its configuration, budget and workers.
+func (c *Controller) branchChanges(a *active, n int, cmd *Command) (Reply, bool) {
+	workers, changes, err := splitWorkers(cmd.Changes)
+	if err != nil {
+		return refuse("%v", err), false
+	}
+	if workers > 0 {
+		cmd.Workers = workers
+	}
+	if len(changes) == 0 {
+		return Reply{}, true
+	}
+	k, ok := c.kinds[a.Kind].(Configurer)
+	if !ok {
+		return refuse("the configuration of a %s cannot be changed key by key; use --config", a.Kind), false
+	}
+	if cmd.Config, cmd.Budget, err = k.Configure(a.Run, a.trials[:n], changes, false); err != nil {
+		return refuse("%v", err), false
+	}
+	return Reply{}, true
+}
+
 // branchOf is the new run, without an ID.
 func branchOf(parent Run, n int, cmd Command, now time.Time) Run {
 	r := Run{
@@ -58,6 +83,9 @@ func branchOf(parent Run, n int, cmd Command, now time.Time) Run {
 	}
 	if cmd.Budget > 0 {
 		r.Budget = cmd.Budget
+	}
+	if cmd.Workers > 0 {
+		r.Workers = cmd.Workers
 	}
 	return r
 }

@@ -56,6 +56,10 @@ func (c *Controller) apply(a *active, cmd Command) Reply {
 		return c.branch(a, cmd)
 	case Retry:
 		return c.retry(a, cmd)
+	case Pin, TrainNext, Skip, Release:
+		return c.pin(a, cmd)
+	case Set:
+		return c.set(a, cmd)
 	case Annotate:
 		a.Note = cmd.Text
 		c.save(a)

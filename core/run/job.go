@@ -13,6 +13,29 @@ type openJob struct {
 
 	mu     sync.Mutex // guards Next, State, View, Inspect and Close
 	closed bool
+
+	news sync.Mutex // guards changed, also while the job thinks
+	// changed is what the run has become since the job last proposed; nil for no change.
+	changed *Run
+}
+
+// change lets the job know what its run has become, before its next proposal.
+func (j *openJob) change(r Run) {
+	j.news.Lock()
+	defer j.news.Unlock()
+	j.changed = &r
+}
+
+// takeUp applies the newest change.
+func (j *openJob) takeUp() error {
+	j.news.Lock()
+	r := j.changed
+	j.changed = nil
+	j.news.Unlock()
+	if c, ok := j.job.(Changer); ok && r != nil {
+		return c.Change(*r)
+	}
+	return nil
 }
 
 // next is the next trial with the state to store beside it, and what the surrogate thinks now.
@@ -20,6 +43,9 @@ func (j *openJob) next(ctx context.Context, trials []Trial) (t Trial, state []by
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	err = protect(func() (err error) {
+		if err = j.takeUp(); err != nil {
+			return err
+		}
 		if t, err = j.job.Next(ctx, trials); err == nil {
 			state, err = j.job.State()
 		}

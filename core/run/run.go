@@ -51,6 +51,8 @@ type Run struct {
 	Objective    Objective
 	Error        string // why it failed, for people: cause and next step
 	Note         string
+	// Pinned are hashes of architectures that people want proposed next, in order; Skipped those that must not be proposed.
+	Pinned, Skipped []string
 }
 
 // Objective names the number a run improves.
@@ -176,13 +178,18 @@ type Verb string
 
 // Verbs.
 const (
-	Pause    Verb = "pause"
-	Resume   Verb = "resume" // Config replaces the configuration if set
-	Stop     Verb = "stop"
-	Kill     Verb = "kill"     // stop without a checkpoint
-	Branch   Verb = "branch"   // a new paused run from the first Trial trials of Run (-1: all finished ones); Config replaces the configuration if set
-	Retry    Verb = "retry"    // train failed trial Trial again
-	Annotate Verb = "annotate" // set Run.Note to Text
+	Pause     Verb = "pause"
+	Resume    Verb = "resume" // Config replaces the configuration if set
+	Stop      Verb = "stop"
+	Kill      Verb = "kill"     // stop without a checkpoint
+	Branch    Verb = "branch"   // a new paused run from the first Trial trials of Run (-1: all finished ones); Config replaces the configuration if set
+	Retry     Verb = "retry"    // train failed trial Trial again
+	Annotate  Verb = "annotate" // set Run.Note to Text
+	Pin       Verb = "pin"      // propose the architecture with hash Text as soon as a worker is free
+	TrainNext Verb = "train"    // the same, before all others that are pinned
+	Skip      Verb = "skip"     // never propose the architecture with hash Text
+	Release   Verb = "release"  // neither pin nor skip it any more
+	Set       Verb = "set"      // apply Changes to the run, which may be going on
 )
 
 // Command is what a person asks of a run. Commands are idempotent by ID, stored, and shown as events.
@@ -193,9 +200,11 @@ type Command struct {
 	Trial  int
 	Text   string
 	Config json.RawMessage
-	// Workers and Budget change the run's own with Resume (and Budget with Branch); 0 leaves them.
+	// Workers and Budget change the run's own with Resume and Branch; 0 leaves them.
 	Workers int
 	Budget  int
+	// Changes are "key=value" for Set and Branch; the key workers is the run's, all others are its configuration's.
+	Changes []string
 	Actor   string
 	Time    time.Time
 	// ReadOnly marks a person who may only look: the command is refused, and the refusal kept as an event.

@@ -22,9 +22,7 @@ func (c *Controller) start(a *active) {
 	a.waiting, a.spent = false, false
 	a.ctx, a.cancel = context.WithCancel(c.ctx)
 	a.slots = nil
-	for i := range a.Workers {
-		a.slots = append(a.slots, &slot{id: i, trial: -1})
-	}
+	a.fitSlots()
 	c.save(a)
 	c.event(a, -1, "state", "running")
 	if a.job != nil {
@@ -78,6 +76,9 @@ func (c *Controller) background(f func() func()) (leave func()) {
 // schedule gives every idle worker something to do, and ends the run when there is nothing left.
 func (c *Controller) schedule(a *active) {
 	c.changed = true
+	if a.State == Running {
+		a.fitSlots()
+	}
 	for a.State == Running && a.job != nil {
 		s, t := a.idleSlot(), a.nextQueued()
 		if s == nil || t == nil {
@@ -159,6 +160,10 @@ func (c *Controller) proposed(a *active, t Trial, state []byte) {
 		return
 	}
 	a.set(t)
+	if i := slices.Index(a.Pinned, t.Hash); i >= 0 {
+		a.Pinned = slices.Delete(slices.Clone(a.Pinned), i, i+1)
+		c.save(a)
+	}
 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

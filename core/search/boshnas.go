@@ -75,6 +75,7 @@ func paperBoshnas() boshnasSettings {
 func newBoshnas(name string, lib *Library, o PolicyOptions, b boshnasSettings) *boshnas {
 	p := &boshnas{name: name, lib: lib, o: o, b: b, points: lib.Embeddings}
 	p.b.query.firstOrder = o.FirstOrder
+	o.Acquisition.over(&p.b.uncertainty, &p.b.diversity, &p.b.explore)
 	if b.recipe.rescale {
 		p.points = rescaled(lib.Embeddings)
 	}

@@ -28,6 +28,7 @@ type boshnasGP struct {
 	refitAt   int   // number of results that the next fit waits for
 	steps     []int // sorted positions that optimisation steps proposed
 	posterior *gauss.Posterior
+	explore   float64 // what widen starts from
 	widen     float64 // factor on the epistemic deviation in the search for the best proposal
 	ranked    []int   // the best candidates of the last optimisation step
 }
@@ -57,7 +58,8 @@ func newBoshnasGP(lib *Library, o PolicyOptions, b gpSettings) *boshnasGP {
 	case !b.embedding:
 		points = nil
 	}
-	p := &boshnasGP{lib: lib, o: o, b: b, in: gauss.NewInputs(features, codes, points)}
+	p := &boshnasGP{lib: lib, o: o, b: b, explore: 1, in: gauss.NewInputs(features, codes, points)}
+	o.Acquisition.over(&p.b.uncertainty, &p.b.diversity, &p.explore)
 	p.b.gobi.firstOrder = p.b.gobi.firstOrder || o.FirstOrder
 	p.model = gauss.NewModel(p.in, b.fixed)
 	return p
@@ -92,9 +94,9 @@ func (p *boshnasGP) Next(ctx context.Context, outcomes []Outcome) (Pick, error) 
 		return Pick{}, ErrConverged
 	}
 	p.condition(h)
-	p.widen = 1
+	p.widen = p.explore
 	if p.b.stall > 0 {
-		p.widen += float64(idle) / p.b.stall
+		p.widen *= 1 + float64(idle)/p.b.stall
 	}
 	return p.propose(h, p.o.Patience > 0 && idle >= p.o.Patience, rng), nil
 }

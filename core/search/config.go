@@ -26,6 +26,8 @@ type Config struct {
 	Architectures []string `yaml:"architectures" json:"architectures"`
 	Repeats       int      `yaml:"repeats" json:"repeats"`
 
+	Acquisition AcquisitionConfig `yaml:"acquisition" json:"acquisition"`
+
 	Confirm ConfirmConfig `yaml:"confirm" json:"confirm"`
 
 	Data     DataConfig     `yaml:"data" json:"data"`
@@ -170,6 +172,7 @@ func (c Config) Validate() error {
 	check(c.Dropout >= 0 && c.Dropout < 1, "dropout: %v, must be from 0 to below 1", c.Dropout)
 	_, err := device.ParsePrecision(string(c.Precision))
 	check(err == nil, "%v", err)
+	c.Acquisition.validate(check)
 	check(c.CheckpointSeconds > 0, "checkpoint_seconds: %v, must be positive", c.CheckpointSeconds)
 	check(c.Pretrain.Steps >= 0, "pretrain.steps: %d, must not be negative", c.Pretrain.Steps)
 	check(c.Pretrain.Batch >= 1, "pretrain.batch: %d, must be at least 1", c.Pretrain.Batch)

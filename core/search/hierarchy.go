@@ -97,14 +97,14 @@ func (h *Hierarchy) Policy(level int) Policy {
 }
 
 // Next proposes. Outcomes are those of all levels in the order of proposal. ErrWait and ErrConverged mean what they mean for a Policy;
-// the level changes only when all of its trials have ended.
-func (h *Hierarchy) Next(ctx context.Context, outcomes []LevelOutcome) (LevelPick, error) {
+// the level changes only when all of its trials have ended. Architectures with the hashes in skipped are not proposed.
+func (h *Hierarchy) Next(ctx context.Context, outcomes []LevelOutcome, skipped []string) (LevelPick, error) {
 	for {
 		now := len(h.levels)
 		l := h.levels[now-1]
 		own := outcomesOfLevel(outcomes, now)
 		if len(own) < h.budgets[now-1] {
-			pick, err := l.policy.Next(ctx, append(l.known[:len(l.known):len(l.known)], own...))
+			pick, err := l.policy.Next(ctx, slices.Concat(l.known, l.without(skipped), own))
 			if !errors.Is(err, ErrConverged) {
 				return LevelPick{Level: now, Pick: pick}, err
 			}
@@ -121,6 +121,17 @@ func (h *Hierarchy) Next(ctx context.Context, outcomes []LevelOutcome) (LevelPic
 			return LevelPick{}, err
 		}
 	}
+}
+
+// without makes a policy pass over architectures, as if their trainings had failed.
+func (l *level) without(hashes []string) []Outcome {
+	var out []Outcome
+	for _, hash := range hashes {
+		if i, ok := l.library.Index[hash]; ok {
+			out = append(out, Outcome{Index: i})
+		}
+	}
+	return out
 }
 
 // climb enters the level below the present one.

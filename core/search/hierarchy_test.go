@@ -47,7 +47,7 @@ func newTestHierarchy(t *testing.T, policy string, budgets ...int) *Hierarchy {
 func (h *Hierarchy) run(t *testing.T, outcomes []LevelOutcome, n int) []LevelOutcome {
 	t.Helper()
 	for range n {
-		pick, err := h.Next(context.Background(), outcomes)
+		pick, err := h.Next(context.Background(), outcomes, nil)
 		if err != nil {
 			t.Fatalf("after %d trials: %v", len(outcomes), err)
 		}
@@ -66,7 +66,7 @@ func TestHierarchyClimbs(t *testing.T) {
 	// The level does not change before its last trial has ended.
 	waiting := slices.Clone(outcomes)
 	waiting[1].Pending, waiting[1].Score = true, nil
-	if _, err := h.Next(context.Background(), waiting); !errors.Is(err, ErrWait) || h.Level() != 1 {
+	if _, err := h.Next(context.Background(), waiting, nil); !errors.Is(err, ErrWait) || h.Level() != 1 {
 		t.Fatalf("with a trial in training: %v at level %d", err, h.Level())
 	}
 	outcomes = h.run(t, outcomes, 3)
@@ -84,7 +84,7 @@ func TestHierarchyClimbs(t *testing.T) {
 			t.Errorf("%s was trained again at level %d", best, o.Level)
 		}
 	}
-	if _, err := h.Next(context.Background(), outcomes); !errors.Is(err, ErrConverged) {
+	if _, err := h.Next(context.Background(), outcomes, nil); !errors.Is(err, ErrConverged) {
 		t.Errorf("the last library is used up: %v", err)
 	}
 	if got := Best(outcomes); got != 3 {
@@ -98,7 +98,7 @@ func TestHierarchyClimbs(t *testing.T) {
 func TestHierarchyEndsWithoutParents(t *testing.T) {
 	h := newTestHierarchy(t, "random", 2, 2)
 	outcomes := []LevelOutcome{{1, Outcome{Index: 3}}, {1, Outcome{Index: 4}}} // both failed
-	if _, err := h.Next(context.Background(), outcomes); !errors.Is(err, ErrConverged) || h.Level() != 1 {
+	if _, err := h.Next(context.Background(), outcomes, nil); !errors.Is(err, ErrConverged) || h.Level() != 1 {
 		t.Errorf("nothing to cross over: %v at level %d", err, h.Level())
 	}
 	if Best(outcomes) != -1 {

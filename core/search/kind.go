@@ -20,8 +20,10 @@ const KindName = "search"
 type Kind struct{ on choose.Choice }
 
 var (
-	_ run.Kind      = (*Kind)(nil)
-	_ run.Describer = (*Kind)(nil)
+	_ run.Kind       = (*Kind)(nil)
+	_ run.Describer  = (*Kind)(nil)
+	_ run.Configurer = (*Kind)(nil)
+	_ run.Changer    = (*job)(nil)
 )
 
 // NewKind prepares searches on a device.
@@ -39,16 +41,17 @@ func (k *Kind) Open(_ context.Context, r run.Run, trials []run.Trial, state []by
 	if err := json.Unmarshal(r.Config, &cfg); err != nil {
 		return nil, fmt.Errorf("read the configuration of %s: %w", r.ID, err)
 	}
-	j := &job{on: k.on, cfg: cfg, run: r, state: state, weights: map[int]string{}, archs: map[int]model.Arch{}}
+	j := &job{on: k.on, cfg: cfg, run: r, state: state, wishes: wishes{r.Pinned, r.Skipped}, weights: map[int]string{}, archs: map[int]model.Arch{}}
 	return j, j.remember(trials)
 }
 
 // job is an open search.
 type job struct {
-	on    choose.Choice
-	cfg   Config
-	run   run.Run
-	state []byte // what State last returned in an earlier session
+	on     choose.Choice
+	cfg    Config  // changed under mu, see recipe
+	run    run.Run // likewise
+	state  []byte  // what State last returned in an earlier session
+	wishes wishes
 
 	dataMu sync.Mutex
 	data   *Data
@@ -84,7 +87,8 @@ func (j *job) load(ctx context.Context, report func(string)) (*Data, error) {
 	j.dataMu.Lock()
 	defer j.dataMu.Unlock()
 	if j.data == nil {
-		d, err := LoadData(ctx, j.cfg, j.run.Seed, report)
+		cfg, seed := j.recipe()
+		d, err := LoadData(ctx, cfg, seed, report)
 		if err != nil {
 			return nil, err
 		}
@@ -141,12 +145,13 @@ func (j *job) Train(ctx context.Context, t run.Trial, w run.Worker) (run.Result,
 	if err != nil {
 		return run.Result{}, err
 	}
-	dev, err := j.on.Open(w.Threads(), cmp.Or(j.cfg.Precision, device.PrecisionF32)) // runs of earlier versions name none
+	cfg, _ := j.recipe()
+	dev, err := j.on.Open(w.Threads(), cmp.Or(cfg.Precision, device.PrecisionF32)) // runs of earlier versions name none
 	if err != nil {
 		return run.Result{}, err
 	}
 	defer dev.Close()
-	if dev.Precision() != device.PrecisionBF16 && j.cfg.Precision == device.PrecisionBF16 {
+	if dev.Precision() != device.PrecisionBF16 && cfg.Precision == device.PrecisionBF16 {
 		w.Event("precision", fmt.Sprintf("trial %d is trained in f32: this processor has no bfloat16 instructions", t.ID))
 	}
 	return j.trainOn(ctx, dev, data, t, w)
@@ -161,7 +166,8 @@ func (j *job) trainOn(ctx context.Context, dev device.Device, data *Data, t run.
 	if err != nil {
 		return run.Result{}, err
 	}
-	c := &candidate{cfg: j.cfg, data: data, arch: arch, trial: t, worker: w, dev: dev, seed: trialSeed(j.run.Seed, t)}
+	cfg, seed := j.recipe()
+	c := &candidate{cfg: cfg, data: data, arch: arch, trial: t, worker: w, dev: dev, seed: trialSeed(seed, t)}
 	return c.train(ctx, source)
 }
 

@@ -23,6 +23,8 @@ type PolicyOptions struct {
 	Overlap func(query, source int) float64
 	// Threshold is the smallest overlap that is used: 0.8 by default.
 	Threshold float64
+	// Acquisition weighs exploration, where a policy has such weights.
+	Acquisition AcquisitionConfig
 	// FirstOrder replaces AdaHessian by gradient descent in BOSHNAS, the paper's ablation.
 	FirstOrder bool
 	// Neighbours lists the architectures one edit away, for evolution; nil takes the nearest in the embedding.

@@ -69,12 +69,13 @@ func (g *given) chart(run.Trial, []run.Trial, []run.Neighbour) []run.Place { ret
 
 // searching asks a policy, level by level.
 type searching struct {
-	cfg  Config
-	h    *Hierarchy
-	near map[int]*Neighbours // by level
-	maps map[int]*plane      // by level
-	view *run.Surrogate
-	note string // how the present library was made, told with the next pick
+	cfg    Config
+	wishes *wishes
+	h      *Hierarchy
+	near   map[int]*Neighbours // by level
+	maps   map[int]*plane      // by level
+	view   *run.Surrogate
+	note   string // how the present library was made, told with the next pick
 }
 
 func (j *job) newSearching(ctx context.Context, data *Data, trials []run.Trial) (*searching, error) {
@@ -87,7 +88,7 @@ func (j *job) newSearching(ctx context.Context, data *Data, trials []run.Trial) 
 	if err != nil {
 		return nil, err
 	}
-	s := &searching{cfg: j.cfg, near: map[int]*Neighbours{}, maps: map[int]*plane{}}
+	s := &searching{cfg: j.cfg, wishes: &j.wishes, near: map[int]*Neighbours{}, maps: map[int]*plane{}}
 	if total.Cmp(big.NewInt(int64(len(archs)))) > 0 {
 		s.note = fmt.Sprintf("level 1: a uniform sample of %d of %d architectures", len(archs), total)
 	}
@@ -114,7 +115,7 @@ func (j *job) newSearching(ctx context.Context, data *Data, trials []run.Trial) 
 const paperPolicy = "boshnas-paper"
 
 func (s *searching) policyOptions(seed uint64, lib *Library) PolicyOptions {
-	o := PolicyOptions{Seed: seed, Initial: s.cfg.Initial, Threshold: s.cfg.Transfer.Threshold, Patience: -1}
+	o := PolicyOptions{Seed: seed, Initial: s.cfg.Initial, Acquisition: s.cfg.Acquisition, Threshold: s.cfg.Transfer.Threshold, Patience: -1}
 	if s.cfg.Policy == paperPolicy {
 		o.Patience = 0
 	}
@@ -164,7 +165,10 @@ func (s *searching) next(ctx context.Context, trials []run.Trial) (run.Trial, mo
 	if err != nil {
 		return run.Trial{}, model.Arch{}, err
 	}
-	pick, err := s.h.Next(ctx, outcomes)
+	pick, wanted := s.pinned(trials)
+	if !wanted {
+		pick, err = s.h.Next(ctx, outcomes, s.wishes.skipped)
+	}
 	switch {
 	case errors.Is(err, ErrWait):
 		return run.Trial{}, model.Arch{}, run.ErrWait
@@ -300,7 +304,7 @@ func (s *searching) look(pick LevelPick, trials []run.Trial) *run.Surrogate {
 		if _, known := proposed[lib.Hashes[i]]; rank%stride == 0 || known {
 			v.Candidates = append(v.Candidates, entry(i))
 		}
-		if _, known := proposed[lib.Hashes[i]]; !known && i != pick.Index && len(v.Queue) < shownQueue {
+		if _, known := proposed[lib.Hashes[i]]; !known && i != pick.Index && !slices.Contains(s.wishes.skipped, lib.Hashes[i]) && len(v.Queue) < shownQueue {
 			v.Queue = append(v.Queue, entry(i))
 		}
 	}

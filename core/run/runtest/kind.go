@@ -3,6 +3,7 @@ package runtest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -36,7 +37,29 @@ type Kind struct {
 	wrong    []string
 }
 
-var _ run.Kind = (*Kind)(nil)
+var (
+	_ run.Kind       = (*Kind)(nil)
+	_ run.Configurer = (*Kind)(nil)
+	_ run.Changer    = (*job)(nil)
+)
+
+// Configure implements run.Configurer: the key budget is the run's, the key seed must stay while it goes on.
+func (k *Kind) Configure(r run.Run, _ []*run.Trial, changes []string, going bool) (json.RawMessage, int, error) {
+	config, err := run.Patch(r.Config, changes)
+	if err != nil {
+		return nil, 0, err
+	}
+	was, is := settings{Budget: r.Budget}, settings{Budget: r.Budget}
+	if err := errors.Join(json.Unmarshal(r.Config, &was), json.Unmarshal(config, &is)); err != nil {
+		return nil, 0, err
+	}
+	if going && was.Seed != is.Seed {
+		return nil, 0, errors.New("seed cannot change in a run that goes on")
+	}
+	return config, is.Budget, nil
+}
+
+type settings struct{ Budget, Seed int }
 
 // Name implements run.Kind.
 func (k *Kind) Name() string { return KindName }
@@ -136,11 +159,26 @@ func (j *job) Next(ctx context.Context, trials []run.Trial) (run.Trial, error) {
 			}
 		}
 	}
+	for _, hash := range j.run.Pinned {
+		if !slices.ContainsFunc(trials, func(t run.Trial) bool { return t.Hash == hash }) {
+			if err := json.Unmarshal([]byte(hash), &x); err != nil {
+				return run.Trial{}, err
+			}
+			break
+		}
+	}
 	arch, err := json.Marshal(x)
 	return run.Trial{
 		Hash: string(arch), Arch: arch, Title: fmt.Sprintf("x = %.3f", x), Why: "at random", Params: int64(1e6 * (x - float64(int(x)))), Level: 1, Parent: -1,
 		Predict: &run.Prediction{Mean: x},
 	}, err
+}
+
+// Change implements run.Changer.
+func (j *job) Change(r run.Run) error {
+	defer j.think("Change")()
+	j.run = r
+	return nil
 }
 
 // State implements run.Job.
