@@ -12,21 +12,23 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"flexi/core/finetune"
 	"flexi/core/run"
 	"flexi/core/search"
 )
 
 func (a *app) exportCommand() *cobra.Command {
-	var format, out, trial string
+	var format, out, trial, style string
 	cmd := &cobra.Command{
 		Use:   "export RUN",
-		Short: "Write a run's results (csv, json) or a trained model (hf)",
+		Short: "Write a run's results (csv, json), a trained model (hf), or an adapter (peft, merged)",
 		Long: "csv: one row per trial in the order of proposal. json: one object per trial.\n" +
-			"hf: a folder with config.json and model.safetensors of the best trial, or of --trial.",
+			"hf: a folder with config.json and model.safetensors of the best trial of a search, or of --trial.\n" +
+			"peft: a folder that Hugging Face PEFT loads, with the adapter of a Flexora run's trial. merged: a whole model with the adapter in its weights.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.look(cmd, func(w *workspace) error {
-				if w.lent && (out != "" || format == "hf") {
+				if w.lent && (out != "" || format != "csv" && format != "json") {
 					return errElsewhere
 				}
 				r, err := w.find(cmd.Context(), args[0])
@@ -39,16 +41,17 @@ func (a *app) exportCommand() *cobra.Command {
 				case "hf":
 					return a.exportModel(cmd.Context(), w, r, trial, out)
 				case "peft", "merged":
-					return fmt.Errorf("%w: %s exports the adapter of a flexora run; %s is a %s", errRefused, format, r.ID, r.Kind)
+					return a.exportTuned(cmd.Context(), w, r, format, finetune.AdapterStyle(style), trial, out)
 				default:
-					return usagef("--format %q: must be csv, json or hf", format)
+					return usagef("--format %q: must be csv, json, hf, peft or merged", format)
 				}
 			})
 		},
 	}
-	cmd.Flags().StringVar(&format, "format", "csv", "csv, json or hf")
-	cmd.Flags().StringVar(&out, "out", "", "file (csv, json; default stdout) or folder (hf)")
-	cmd.Flags().StringVar(&trial, "trial", "", "trial to export as hf, by number or hash; the best by default")
+	cmd.Flags().StringVar(&format, "format", "csv", "csv, json, hf, peft or merged")
+	cmd.Flags().StringVar(&out, "out", "", "file (csv, json; default stdout) or folder (hf, peft, merged)")
+	cmd.Flags().StringVar(&trial, "trial", "", "trial whose model is exported, by number or hash; the best by default")
+	cmd.Flags().StringVar(&style, "style", string(finetune.LayerStyle), "how adapter_config.json names the modules: layers, or modules for tools that pass over layers_to_transform")
 	return cmd
 }
 
@@ -123,6 +126,41 @@ func (a *app) exportModel(ctx context.Context, w *workspace, r *run.RunView, nam
 	}
 	fmt.Fprintf(a.err, "flexi: trial %d of %s written to %s\n", t.ID, r.ID, dir)
 	return ctx.Err()
+}
+
+// exportTuned writes the adapter of a Flexora run, by itself or merged.
+func (a *app) exportTuned(ctx context.Context, w *workspace, r *run.RunView, format string, style finetune.AdapterStyle, name, dir string) error {
+	if r.Kind != finetune.KindName {
+		return fmt.Errorf("%w: %s exports the adapter of a flexora run; %s is a %s", errRefused, format, r.ID, r.Kind)
+	}
+	if dir == "" {
+		return usagef("--format %s writes a folder; name it with --out", format)
+	}
+	t, err := exportTrial(r, name)
+	if err != nil {
+		return err
+	}
+	if t.Weights == "" {
+		return fmt.Errorf("trial %d of %s has no stored weights (state %s)", t.ID, r.ID, t.State)
+	}
+	blob, err := w.openBlob(a.workspace, t.Weights)
+	if err != nil {
+		return err
+	}
+	defer blob.Close()
+	if format == "merged" {
+		err = finetune.ExportMerged(ctx, r.Run, blob, dir)
+	} else {
+		var points []run.Point
+		if points, err = w.Points(ctx, r.ID, t.ID); err == nil {
+			err = finetune.ExportPEFT(ctx, r.Run, points, blob, dir, style)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("export trial %d of %s: %w", t.ID, r.ID, err)
+	}
+	fmt.Fprintf(a.err, "flexi: trial %d of %s (%s) written to %s, read back and compared\n", t.ID, r.ID, t.Title, dir)
+	return nil
 }
 
 func exportTrial(r *run.RunView, name string) (*run.Trial, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"flexi/core/device"
 	"flexi/core/model"
 	"flexi/core/model/safetensors"
 )
@@ -90,6 +91,7 @@ type weightsInfo struct {
 	Shapes map[string][2]int   `json:"shapes"`
 	Head   model.ObjectiveKind `json:"objective"`
 	Labels int                 `json:"labels"`
+	Seed   uint64              `json:"seed"` // of what the pretrained model lacked
 	Detail json.RawMessage     `json:"detail"`
 }
 
@@ -98,6 +100,7 @@ func (t *tuner) writeWeights(w io.Writer, e trained, detail json.RawMessage) err
 	info := weightsInfo{
 		LoRA: t.cfg.LoRA, Full: t.plan.Selector == SelectFull, Scale: t.cfg.LoRA.adapters(nil, false).Scale(t.cfg.LoRA.Rank), Ranks: map[string]int{},
 		Shapes: map[string][2]int{}, Head: t.data.objective.Kind, Labels: t.data.objective.Labels, Detail: detail,
+		Seed: device.StreamSeed(t.seed, 0, adapterStream),
 	}
 	for _, m := range e.modules {
 		info.Ranks[m.Name], info.Shapes[m.Name] = m.Rank, [2]int{m.In, m.Out}

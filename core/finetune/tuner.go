@@ -392,16 +392,20 @@ func (t *tuner) supernet() *lora {
 	}
 }
 
-// AlphaSeries is the learning curve of a layer's alpha.
-func AlphaSeries(layer int) string { return fmt.Sprintf("alpha %02d", layer) }
+// Learning curves of the layer search: the losses, and the alpha of every layer by its number.
+const (
+	searchLossSeries = "search loss"
+	validationSeries = "validation loss"
+	alphaPrefix      = "alpha "
+)
 
 // record writes the curves of an outer step.
 func (t *tuner) record(s OuterStep) {
 	step := s.Step + 1
-	points := []run.Point{{Series: "search loss", Step: step, Value: s.TrainLoss}, {Series: "validation loss", Step: step, Value: s.ValidationLoss}}
+	points := []run.Point{{Series: searchLossSeries, Step: step, Value: s.TrainLoss}, {Series: validationSeries, Step: step, Value: s.ValidationLoss}}
 	if t.plan.Selector == SelectFlexora {
 		for i, a := range s.Alpha {
-			points = append(points, run.Point{Series: AlphaSeries(i), Step: step, Value: a})
+			points = append(points, run.Point{Series: fmt.Sprintf("%s%02d", alphaPrefix, i), Step: step, Value: a})
 		}
 	}
 	t.worker.Points(points...)
