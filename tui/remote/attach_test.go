@@ -92,6 +92,7 @@ func TestClient(t *testing.T) {
 	created, err := c.Create(ctx, run.Run{Kind: runtest.KindName, Budget: 1, Workers: 1})
 	require.NoError(t, err)
 	require.Equal(t, "fake-02", created.ID)
+	require.Len(t, (<-c.Subscribe(ctx)).Runs, 2, "who did something finds it")
 	in, err := c.Inspect(ctx, "fake-01", 0)
 	require.NoError(t, err)
 	require.Equal(t, "x = 0.", in.Title[:6])

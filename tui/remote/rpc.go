@@ -29,9 +29,9 @@ type service struct {
 	ctx    context.Context
 	o      *Options
 	viewer run.Viewer
+	feed   <-chan *run.Snapshot
 	mu     sync.Mutex
 	latest *run.Snapshot
-	came   chan struct{} // closed with the first snapshot
 }
 
 var errOwnRun = fmt.Errorf("the workspace is in use by process %d, which ends with its own run", os.Getpid())
@@ -49,8 +49,7 @@ func (s *Server) serveRPC(sess ssh.Session) {
 	defer cancel()
 	// ServeCodec ends when the channel does, which is what the end of the server has to bring about.
 	defer context.AfterFunc(s.ctx, func() { cancel(); _ = sess.Close() })()
-	c := &service{ctx: ctx, o: &s.o, viewer: guarded{s.o.Workspace, Person{Name: s.o.Owner, Role: Operator}, s}, came: make(chan struct{})}
-	go c.follow()
+	c := &service{ctx: ctx, o: &s.o, viewer: guarded{s.o.Workspace, Person{Name: s.o.Owner, Role: Operator}, s}, feed: s.o.Workspace.Subscribe(ctx)}
 	server := rpc.NewServer()
 	if err := server.RegisterName("flexi", c); err != nil {
 		s.o.Log.Error("serve commands", "err", err)
@@ -62,27 +61,24 @@ func (s *Server) serveRPC(sess ssh.Session) {
 // channel is a session as a connection for the codec.
 type channel struct{ ssh.Session }
 
-func (c *service) follow() {
-	for s := range c.viewer.Subscribe(c.ctx) {
-		c.mu.Lock()
-		if c.latest == nil {
-			close(c.came)
-		}
-		c.latest = s
-		c.mu.Unlock()
-	}
-}
-
-// Snapshot is the newest one.
+// Snapshot is the newest one; it shows what this client has done before.
 func (c *service) Snapshot(_ struct{}, out *run.Snapshot) error {
-	select {
-	case <-c.came:
-	case <-c.ctx.Done():
-		return c.ctx.Err()
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	*out = *c.latest
+	var s *run.Snapshot
+	if c.latest == nil {
+		s = <-c.feed
+	} else {
+		select {
+		case s = <-c.feed:
+		default:
+			s = c.latest
+		}
+	}
+	if s == nil {
+		return errors.New("the workspace is closing")
+	}
+	c.latest, *out = s, *s
 	return nil
 }
 
