@@ -28,7 +28,7 @@ func (a *app) exportCommand() *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.look(cmd, func(w *workspace) error {
-				if w.lent && (out != "" || format != "csv" && format != "json") {
+				if w.lent && (out != "" || format == "hf" || format == "peft" || format == "merged") {
 					return errElsewhere
 				}
 				r, err := w.find(cmd.Context(), args[0])

@@ -29,7 +29,9 @@ func (m *model) factLines(w int) []textLine {
 		if gain, n := recentGain(r); n > 0 {
 			out = append(out, field("gain", fmt.Sprintf("%s in the last %s", scoreText(gain), plural(n, "trial"))))
 		}
-		out = append(out, textLine{{padRight("", 11), dim}, {chart.Sparkline(r.BestSoFar, max(0, w-12), g.chart), series0}})
+		if !m.spoken {
+			out = append(out, textLine{{padRight("", 11), dim}, {chart.Sparkline(r.BestSoFar, max(0, w-12), g.chart), series0}})
+		}
 	}
 	out = append(out, confirmedLines(m.confirmed, w)...)
 	if picks := pickCounts(r); picks != "" {

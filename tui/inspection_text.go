@@ -9,7 +9,8 @@ import (
 
 // InspectionText describes an architecture: layers, parameters, graph and neighbours; with t also its result, with points its learning curves.
 // t and points may be nil.
-func InspectionText(in run.Inspection, t *run.Trial, points []run.Point) string {
+func InspectionText(in run.Inspection, t *run.Trial, points []run.Point) (text string) {
+	defer clean(&text)
 	var b strings.Builder
 	section := func(title, body string) {
 		if body != "" {

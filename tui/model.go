@@ -22,6 +22,7 @@ type model struct {
 	link     Link
 	places   *Places
 	who      string // their name in places
+	spoken   bool   // it is the text form, for ears: no drawings
 	keys     []binding
 
 	w, h      int

@@ -101,7 +101,9 @@ type follower struct {
 
 func (f *follower) print(format string, args ...any) {
 	if f.err == nil {
-		_, f.err = fmt.Fprintf(f.w, format, args...)
+		text := fmt.Sprintf(format, args...)
+		clean(&text)
+		_, f.err = io.WriteString(f.w, text)
 	}
 }
 

@@ -39,10 +39,10 @@ func (m *model) systemLines(w int) []textLine {
 	}
 	out = append(out, textLine{}, oneSpan("this window", strong),
 		field("picture", m.clockText(m.snap.Time)+", "+ageText(m.now, m.snap.Time)+" ago"),
-		field("merged", fmt.Sprintf("%d progress updates, because windows were slower than training", m.snap.Dropped)),
-		field("size", fmt.Sprintf("%dx%d", m.w, m.h)),
-		field("colours", m.theme.name),
-		field("characters", m.glyphs.name))
+		field("merged", fmt.Sprintf("%d progress updates, because windows were slower than training", m.snap.Dropped)))
+	if !m.spoken {
+		out = append(out, field("size", fmt.Sprintf("%dx%d", m.w, m.h)), field("colours", m.theme.name), field("characters", m.glyphs.name))
+	}
 	if m.link != nil {
 		out = append(out, field("link", fmt.Sprintf("%d ms there and back", m.link.Delay().Milliseconds())))
 	}

@@ -22,7 +22,7 @@ func Talk(ctx context.Context, v run.Viewer, in io.Reader, out io.Writer, o Opti
 	if err != nil {
 		return err
 	}
-	m.w, m.h = talkWidth, talkHeight
+	m.w, m.h, m.spoken = talkWidth, talkHeight, true
 	t := &talk{m: m, out: out, following: true}
 	feed := v.Subscribe(inner)
 	select {
@@ -94,7 +94,9 @@ type talk struct {
 
 func (t *talk) say(format string, args ...any) {
 	if t.err == nil {
-		_, t.err = fmt.Fprintf(t.out, format, args...)
+		text := fmt.Sprintf(format, args...)
+		clean(&text)
+		_, t.err = io.WriteString(t.out, text)
 	}
 }
 

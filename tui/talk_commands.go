@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,8 +30,10 @@ func talkScreens() []talkCommand {
 		{name: "runs", help: "all runs", do: func(t *talk, _ string) { t.say("%s", RunsText(t.m.snap.Runs, t.m.now)) }},
 		{name: "run", argument: "NAME", help: "look at another run", do: (*talk).enter},
 		{name: "trials", argument: "[FILTER]", run: true, help: "the trials, or those a filter lets through, such as state:done params<5M", do: (*talk).trials},
-		{name: "trial", argument: "NUMBER", run: true, help: "an architecture: layers, result, graph, neighbours, learning curves", do: (*talk).trial},
+		{name: "trial", argument: "NUMBER", run: true, help: "an architecture: layers, result, neighbours, learning curves", do: (*talk).trial},
 		{name: "curve", argument: "NUMBER", run: true, help: "a trial's learning curves as tables", do: (*talk).curves},
+		{name: "compare", argument: "NUMBER NUMBER", run: true, help: "two architectures beside each other", do: (*talk).compare},
+		{name: "map", argument: "NUMBER", run: true, help: "where an architecture lies among the others in the embedding", do: (*talk).surroundings},
 		{name: "frontier", run: true, help: "scores against parameters", do: func(t *talk, _ string) { t.chart(paneFrontier) }},
 		{name: "best", run: true, help: "the best score after each trial", do: func(t *talk, _ string) { t.chart(paneBest) }},
 		{name: "surrogate", run: true, help: "what the surrogate expects of its candidates", do: func(t *talk, _ string) { t.chart(paneSurrogate) }},
@@ -121,43 +124,73 @@ func (t *talk) subject(argument string) *run.Trial {
 	return found
 }
 
-func (t *talk) trial(argument string) {
+// look goes to the trial that was typed, and fetches what there is to know about it; it reports whether it could.
+func (t *talk) look(argument string) bool {
 	of := t.subject(argument)
 	if of == nil {
-		return
+		return false
 	}
+	t.m.trail = []int{of.ID}
+	t.m.looked = looked{of: subject{of.Run, of.ID}}
 	in, err := t.m.viewer.Inspect(t.m.ctx, of.Run, of.ID)
 	if err != nil {
 		t.say("Cannot describe trial %d: %v\n", of.ID, err)
-		return
+		return false
 	}
-	points, err := t.m.viewer.Points(t.m.ctx, of.Run, of.ID)
-	if err != nil {
+	t.m.looked.inspection = &in
+	if t.m.looked.points, err = t.m.viewer.Points(t.m.ctx, of.Run, of.ID); err != nil {
 		t.say("Cannot read the learning curves: %v\n", err)
 	}
-	t.say("%s", InspectionText(in, of, points))
+	return true
+}
+
+func (t *talk) trial(argument string) {
+	if t.look(argument) {
+		in := *t.m.looked.inspection
+		in.Graph = nil // it is drawn; the layers say the same
+		t.say("%s", InspectionText(in, t.m.trialAt(t.m.inspected()), t.m.looked.points))
+	}
 }
 
 func (t *talk) curves(argument string) {
-	of := t.subject(argument)
-	if of == nil {
+	if !t.look(argument) {
 		return
 	}
-	points, err := t.m.viewer.Points(t.m.ctx, of.Run, of.ID)
-	if err != nil {
-		t.say("Cannot read the learning curves: %v\n", err)
-		return
-	}
-	t.m.looked.points = points
 	names := t.m.series()
 	if len(names) == 0 {
-		t.say("Trial %d has no learning curve yet.\n", of.ID)
+		t.say("Trial %d has no learning curve yet.\n", t.m.inspected())
 	}
 	for i, name := range names {
 		t.m.curve = i
 		t.say("%s\n", name)
 		t.chart(paneCurves)
 	}
+}
+
+func (t *talk) surroundings(argument string) {
+	if t.look(argument) {
+		t.chart(paneMap)
+	}
+}
+
+// compare says two trials beside each other.
+func (t *talk) compare(argument string) {
+	one, two, _ := strings.Cut(argument, " ")
+	other := t.subject(strings.TrimSpace(two))
+	if other == nil || !t.look(one) {
+		return
+	}
+	if other.ID == t.m.inspected() {
+		t.say("These are the same trial.\n")
+		return
+	}
+	t.m.chosen = map[subject]bool{{t.m.runID, other.ID}: true}
+	t.m.against = slices.Index(t.m.rivals(), other.ID)
+	lines := t.m.compareLines(talkWidth)
+	if n := len(t.m.rivals()); n > 1 {
+		lines = lines[:len(lines)-2] // which key takes the next rival
+	}
+	t.lines(lines)
 }
 
 // chart says a chart as its table.
@@ -212,9 +245,11 @@ func (t *talk) steer(v run.Verb, argument string) {
 }
 
 // pane says a pane of lines.
-func (t *talk) pane(id pane) {
+func (t *talk) pane(id pane) { t.lines(t.m.linesAt(id, talkWidth)) }
+
+func (t *talk) lines(lines []textLine) {
 	var b strings.Builder
-	for _, l := range t.m.linesAt(id, talkWidth) {
+	for _, l := range lines {
 		for _, s := range l {
 			b.WriteString(s.text)
 		}

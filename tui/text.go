@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"flexi/core/run"
 )
@@ -32,8 +33,19 @@ func trimRight(s string) string {
 	return strings.Join(lines, "\n")
 }
 
+// clean takes control characters out of a text: names, notes and errors come from people and files, and must not command a terminal.
+func clean(text *string) {
+	*text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' {
+			return -1
+		}
+		return r
+	}, *text)
+}
+
 // RunsText lists runs, newest first, with the cause below those that failed or were lost.
-func RunsText(runs []run.RunView, now time.Time) string {
+func RunsText(runs []run.RunView, now time.Time) (text string) {
+	defer clean(&text)
 	if len(runs) == 0 {
 		return "no runs; start one with: flexi search --demo\n"
 	}
@@ -76,7 +88,8 @@ func causeText(r *run.RunView) string {
 }
 
 // StatusText says where a run stands: state, best trial, workers and frontier.
-func StatusText(r run.RunView, now time.Time) string {
+func StatusText(r run.RunView, now time.Time) (text string) {
+	defer clean(&text)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s: %s, %s of %s finished%s, %s\n", r.Kind, r.ID, stateText(&r), plural(r.Done, "trial"), budgetText(&r), failedText(&r), runTime(&r))
 	if c := causeText(&r); c != "" {
@@ -137,7 +150,8 @@ func workerText(r *run.RunView, w *run.WorkerView, now time.Time) string {
 }
 
 // TrialsText is the results table of a run in the order of proposal, and the best trial.
-func TrialsText(r run.RunView) string {
+func TrialsText(r run.RunView) (text string) {
+	defer clean(&text)
 	if len(r.Trials) == 0 {
 		return r.ID + " has no trials yet\n"
 	}
