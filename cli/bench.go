@@ -24,7 +24,7 @@ import (
 
 func (a *app) benchCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "bench", Short: "Measure this machine and the program"}
-	cmd.AddCommand(a.benchTrainCommand(), a.benchTableCommand(), a.benchTUICommand())
+	cmd.AddCommand(a.benchTrainCommand(), a.benchFlexoraCommand(), a.benchTableCommand(), a.benchTUICommand())
 	return cmd
 }
 

@@ -5,6 +5,7 @@ The peer is any command that takes `bench --model --batch --seq --steps --thread
 tokens_per_second. Peak memory is the largest resident set of each process (Linux: kilobytes).
 
   scripts/versus.py --flexi ./flexi --peer "python3 ../shared/bench/torch_flexibert.py" --models bert-tiny,bert-mini --pairs 5
+  scripts/versus.py --flexi ./flexi --bench flexora --peer "python3 scripts/peft_bench.py" --models ../minilm --pairs 5
 """
 
 import argparse
@@ -30,6 +31,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--flexi", default="./flexi")
     p.add_argument("--peer", required=True)
+    p.add_argument("--bench", default="train", choices=["train", "flexora"], help="what of flexi's is measured")
     p.add_argument("--models", default="bert-tiny,bert-mini,flexibert-mini,conv-mini,fourier-mini,wma-mini")
     p.add_argument("--pairs", type=int, default=5)
     p.add_argument("--steps", type=int, default=5)
@@ -43,7 +45,7 @@ def main():
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for model in a.models.split(","):
         shape = ["--model", model, "--batch", str(a.batch), "--seq", str(a.seq), "--steps", str(a.steps), "--threads", str(a.threads)]
-        ours = [a.flexi, "bench", "train", "--json", "--precision", a.precision] + shape
+        ours = [a.flexi, "bench", a.bench, "--json", "--precision", a.precision] + shape
         theirs = shlex.split(a.peer) + ["bench"] + shape + ["--bf16"] * (a.precision == "bf16") + ["--compile"] * a.compile
         pairs = [(measure(ours), measure(theirs)) for _ in range(a.pairs)]
         ratios = [x[0] / y[0] for x, y in pairs]

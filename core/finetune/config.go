@@ -60,8 +60,6 @@ type LoRAConfig struct {
 	Targets []string `yaml:"targets" json:"targets"`
 	RSLoRA  bool     `yaml:"rslora" json:"rslora"`
 	DoRA    bool     `yaml:"dora" json:"dora"`
-	// Recompute keeps no activations inside a layer for the backward pass but computes them again.
-	Recompute bool `yaml:"recompute" json:"recompute"`
 }
 
 // SearchConfig is the first stage.

@@ -148,7 +148,9 @@ func inPEFT(t *testing.T, r run.Run, weights []byte, dir string) {
 
 // Tuning a decoder lowers its held-back loss, the more the more is trained.
 func TestDecoderRun(t *testing.T) {
-	r := llamaRun(t, func(c *Config) { c.Selectors, c.Tune.Epochs, c.Tune.FullLR, c.LoRA.Targets = []string{SelectAll, SelectFull}, 6, 5e-3, []string{model.AllLinear} })
+	r := llamaRun(t, func(c *Config) {
+		c.Selectors, c.Tune.Epochs, c.Tune.FullLR, c.LoRA.Targets = []string{SelectAll, SelectFull}, 6, 5e-3, []string{model.AllLinear}
+	})
 	var c Config
 	require.NoError(t, json.Unmarshal(r.Config, &c))
 	trials, weights := trainRun(t, r)

@@ -67,10 +67,7 @@ func (c Config) Complete(on choose.Choice) (Config, error) {
 		return c, err
 	}
 	if len(c.LoRA.Targets) == 0 {
-		c.LoRA.Targets = []string{"query", "value"}
-		if decoder(base) {
-			c.LoRA.Targets = []string{"q_proj", "v_proj"}
-		}
+		c.LoRA.Targets = defaultTargets(base)
 	}
 	if err := c.checkTask(base); err != nil {
 		return c, err
@@ -82,6 +79,14 @@ func (c Config) Complete(on choose.Choice) (Config, error) {
 		return c, fmt.Errorf("layers: %d, the model has %d", c.Layers, n)
 	}
 	return c, nil
+}
+
+// defaultTargets are the modules that PEFT adapts in a family by itself.
+func defaultTargets(m *hub.Model) []string {
+	if decoder(m) {
+		return []string{"q_proj", "v_proj"}
+	}
+	return []string{"query", "value"}
 }
 
 func decoder(m *hub.Model) bool { return m.Model.Backbone != nil && m.Model.Backbone.Family.Decoder() }

@@ -144,6 +144,17 @@ func (n *Net) Close() {
 	n.plans = nil
 }
 
+// Bytes is the memory that the net holds: parameters, gradients, and the activations of the largest pass so far.
+func (n *Net) Bytes() int {
+	bytes := n.arena.Bytes()
+	for _, m := range []*device.Memory{n.memory, n.frozenMemory} {
+		if m != nil {
+			bytes += m.Bytes
+		}
+	}
+	return bytes
+}
+
 // Arch is the architecture.
 func (n *Net) Arch() Arch { return n.arch }
 
