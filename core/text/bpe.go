@@ -1,7 +1,6 @@
 package text
 
 import (
-	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -12,6 +11,7 @@ type byteBPE struct {
 	*vocabulary
 	ranks       map[[2]string]int
 	dropUnknown bool // bytes that the vocabulary lacks are left out, instead of becoming the unknown token
+	whole       bool // a word that is a token is not cut up
 }
 
 // byteRunes maps bytes to printable characters, runeBytes back: bytes that print stay, the others follow 255.
@@ -44,20 +44,11 @@ func NewByteBPE(name string, tokens, merges []string) (Tokenizer, error) {
 }
 
 func newByteBPE(name string, v *vocabulary, merges []string) (*byteBPE, error) {
-	b := &byteBPE{vocabulary: v, ranks: make(map[[2]string]int, len(merges)), dropUnknown: true}
-	for i, m := range merges {
-		left, right, ok := strings.Cut(m, " ")
-		if !ok || left == "" || right == "" || strings.Contains(right, " ") {
-			return nil, fmt.Errorf("tokenizer %s: merge %d is %q, expected two tokens", name, i+1, m)
-		}
-		for _, t := range []string{left, right, left + right} {
-			if _, known := v.ids[t]; !known {
-				return nil, fmt.Errorf("tokenizer %s: merge %d (%q) needs the token %q, which the vocabulary lacks", name, i+1, m, t)
-			}
-		}
-		b.ranks[[2]string{left, right}] = i
+	ranks, err := v.mergeRanks(name, merges)
+	if err != nil {
+		return nil, err
 	}
-	return b, nil
+	return &byteBPE{vocabulary: v, ranks: ranks, dropUnknown: true}, nil
 }
 
 // pieces merges the symbols of one word.
@@ -67,6 +58,11 @@ func (b *byteBPE) pieces(word string) []int32 {
 		s := string(byteRunes[word[i]])
 		if _, ok := b.ids[s]; ok || !b.dropUnknown {
 			symbols = append(symbols, s)
+		}
+	}
+	if b.whole {
+		if id, ok := b.ids[strings.Join(symbols, "")]; ok {
+			return []int32{id}
 		}
 	}
 	symbols = mergePairs(symbols, b.ranks)

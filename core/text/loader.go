@@ -2,6 +2,7 @@ package text
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -55,6 +56,9 @@ func NewLoader(tok Tokenizer, t Task, o LoaderOptions) (*Loader, error) {
 		return nil, fmt.Errorf("batches of %d rows of up to %d tokens: at least 1 and %d are needed", o.Batch, o.MaxSeq, lengthStep)
 	}
 	l := &Loader{task: t, o: o, s: tok.Special()}
+	if err := l.s.frames(); err != nil {
+		return nil, err
+	}
 	rows := sample(t, o)
 	l.train = l.encodeAll(tok, rows)
 	lengths := make([]int, len(l.train))
@@ -181,4 +185,12 @@ func (l *Loader) batch(from []encoded, rows []int32) Batch {
 		}
 	}
 	return b
+}
+
+// frames reports that a tokenizer has nothing to frame an encoder's rows with.
+func (s Special) frames() error {
+	if s.CLS < 0 || s.SEP < 0 || s.Pad < 0 {
+		return errors.New("the tokenizer has no tokens for the beginning and the end of a row: it is a decoder's")
+	}
+	return nil
 }

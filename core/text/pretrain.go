@@ -50,6 +50,9 @@ func NewPretraining(ctx context.Context, tok Tokenizer, c Corpus, o PretrainOpti
 	if o.Seq < 3 || o.Batch < 1 {
 		return nil, fmt.Errorf("pre-training batches of %d rows of %d tokens: at least 1 and 3 are needed", o.Batch, o.Seq)
 	}
+	if err := s.frames(); err != nil {
+		return nil, err
+	}
 	if !slices.Contains(p.words, true) {
 		return nil, errors.New("the vocabulary has no words beside the special tokens")
 	}

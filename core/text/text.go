@@ -19,7 +19,7 @@ type Tokenizer interface {
 	Name() string
 }
 
-// Special are the ids of special tokens.
+// Special are the ids of special tokens, -1 for those that a decoder's tokenizer lacks.
 type Special struct {
 	Pad, Unknown, CLS, SEP, Mask int32
 }

@@ -102,7 +102,7 @@ func (j tokenizerJSON) vocabulary(file string) (*vocabulary, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newVocabulary(file, tokens, bertSpecials, robertaSpecials, gptSpecials)
+	return newVocabulary(file, tokens, bertSpecials, robertaSpecials, gptSpecials, noSpecials)
 }
 
 func (j tokenizerJSON) addedTokens() []addedToken {
@@ -133,33 +133,49 @@ func (j tokenizerJSON) model(file string, v *vocabulary) (wordModel, error) {
 		}
 		return w, nil
 	case "BPE":
-		return j.byteBPE(file, v)
+		return j.bpe(file, v)
 	}
-	return nil, fmt.Errorf("model type %q is not supported; WordPiece and byte-level BPE are", m.Type)
+	return nil, fmt.Errorf("model type %q is not supported; WordPiece and BPE are", m.Type)
 }
 
-func (j tokenizerJSON) byteBPE(file string, v *vocabulary) (wordModel, error) {
+// bpe is a model of bytes or of characters, as the pre-tokeniser has it.
+func (j tokenizerJSON) bpe(file string, v *vocabulary) (wordModel, error) {
 	m := j.Model
 	for name, set := range map[string]bool{
-		"dropout": m.Dropout != 0, "byte_fallback": m.ByteFallback, "ignore_merges": m.IgnoreMerges, "fuse_unk": m.FuseUnknown && m.Unknown != nil,
-		"end_of_word_suffix": m.EndOfWord != nil && *m.EndOfWord != "", "continuing_subword_prefix": m.Prefix != nil && *m.Prefix != "",
+		"dropout": m.Dropout != 0, "end_of_word_suffix": m.EndOfWord != nil && *m.EndOfWord != "",
+		"continuing_subword_prefix": m.Prefix != nil && *m.Prefix != "",
 	} {
 		if set {
 			return nil, fmt.Errorf("a BPE model with %s is not supported", name)
 		}
 	}
-	if t, err := typeOf(j.PreTokenizer); err != nil || t != "ByteLevel" {
-		return nil, errors.Join(err, fmt.Errorf("a BPE model with pre-tokenizer %q is not supported; with ByteLevel it is", t))
-	}
 	merges := make([]string, len(m.Merges))
 	for i, merge := range m.Merges {
 		merges[i] = string(merge)
+	}
+	bytes, err := j.ofBytes()
+	if err != nil {
+		return nil, err
+	}
+	if !bytes {
+		ranks, err := v.mergeRanks(file, merges)
+		if err != nil {
+			return nil, err
+		}
+		c := &charBPE{vocabulary: v, ranks: ranks, byteFallback: m.ByteFallback, fuseUnknown: m.FuseUnknown, whole: m.IgnoreMerges}
+		if m.Unknown != nil {
+			c.unknown = *m.Unknown
+		}
+		return c, nil
+	}
+	if m.ByteFallback || m.FuseUnknown && m.Unknown != nil {
+		return nil, errors.New("a BPE model of bytes with byte_fallback or fuse_unk is not supported")
 	}
 	b, err := newByteBPE(file, v, merges)
 	if err != nil {
 		return nil, err
 	}
-	b.dropUnknown = m.Unknown == nil
+	b.dropUnknown, b.whole = m.Unknown == nil, m.IgnoreMerges
 	return b, nil
 }
 

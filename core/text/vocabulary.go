@@ -82,11 +82,17 @@ var (
 	gptSpecials     = specialNames{"<|endoftext|>", "<|endoftext|>", "<|endoftext|>", "<|endoftext|>", "<|endoftext|>"}
 )
 
+// noSpecials are those of a decoder's tokenizer, whose model names what it needs.
+var noSpecials specialNames
+
 func (s specialNames) list() []string { return []string{s.pad, s.unknown, s.cls, s.sep, s.mask} }
 
 // find resolves the special tokens, or names the first that the vocabulary lacks.
 func (s specialNames) find(ids map[string]int32) (Special, error) {
-	var out Special
+	out := Special{-1, -1, -1, -1, -1}
+	if s == noSpecials {
+		return out, nil
+	}
 	for _, f := range []struct {
 		name string
 		id   *int32
