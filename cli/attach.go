@@ -20,8 +20,12 @@ import (
 // idleAfter is when a server that was started in the background ends because nobody needs it.
 const idleAfter = 10 * time.Minute
 
-// startPatience bounds the wait for a server that was started in the background; a damaged database takes its time.
-const startPatience = time.Minute
+// startPatience bounds the wait for a server that was started in the background; a damaged database takes its time. heldPatience bounds the wait for another
+// process that has the workspace and lets nobody in yet.
+const (
+	startPatience = time.Minute
+	heldPatience  = 10 * time.Second
+)
 
 // attach makes this process a guest of the workspace's server, which it starts in the background where there is none.
 func (a *app) attach(ctx context.Context) (*workspace, error) {
@@ -37,19 +41,21 @@ func (a *app) attach(ctx context.Context) (*workspace, error) {
 	go func() { ended <- child.Wait() }()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(startPatience)
+	began, late := time.Now(), time.After(startPatience)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case err := <-ended:
-			// Another process may have been faster.
-			if w, cerr := a.call(); w != nil && cerr == nil {
-				return w, nil
+			var exit *exec.ExitError
+			if errors.As(err, &exit) && exit.ExitCode() == exitRefused && time.Since(began) < heldPatience {
+				ended = nil // another process was faster, and will let us in
+				late = time.After(heldPatience)
+				continue
 			}
 			return nil, fmt.Errorf("the server of %s did not start: %s", a.workspace, lastWords(io.NewSectionReader(log, said, maxWords), err))
 		case <-late:
-			return nil, fmt.Errorf("the server of %s (process %d) does not answer after %s; see %s", a.workspace, child.Process.Pid, startPatience, log.Name())
+			return nil, fmt.Errorf("the server of %s does not answer; see %s: %s", a.workspace, log.Name(), lastWords(io.NewSectionReader(log, said, maxWords), nil))
 		case <-tick.C:
 		}
 		// A refusal is told when the server has ended.

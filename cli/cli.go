@@ -52,7 +52,7 @@ type app struct {
 // Main runs one command line and returns the exit code.
 func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	a := &app{in: in, out: out, err: errw}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	defer stop()
 	root := a.root()
 	root.SetArgs(args)
@@ -61,6 +61,15 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	root.SetErr(errw)
 	err := fang.Execute(ctx, root, fang.WithVersion(version()), fang.WithErrorHandler(printError))
 	return exitCode(ctx, err)
+}
+
+// endings are the signals that end a command in order. A closed terminal is one, unless nohup says otherwise.
+func endings() []os.Signal {
+	all := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		all = append(all, syscall.SIGHUP)
+	}
+	return all
 }
 
 func printError(w io.Writer, _ fang.Styles, err error) {

@@ -263,3 +263,21 @@ func TestIdleServer(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))
 }
+
+// TestTwoAtOnce: of two commands that start a server at the same time one does, and both attach to it.
+func TestTwoAtOnce(t *testing.T) {
+	dir := crashDir(t)
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "ws"), 0o700))
+	t.Cleanup(func() { _ = flexiCommand(t, dir, "serve", "--stop", "--workspace", "ws").Run() })
+	var both [2]*exec.Cmd
+	var said [2]strings.Builder
+	for i := range both {
+		both[i] = flexiCommand(t, dir, "--plain", "--workspace", "ws")
+		both[i].Stdin, both[i].Stdout, both[i].Stderr = strings.NewReader("quit\n"), &said[i], &said[i]
+		require.NoError(t, both[i].Start())
+	}
+	for i := range both {
+		require.NoError(t, both[i].Wait(), said[i].String())
+		require.Contains(t, said[i].String(), "text form")
+	}
+}
