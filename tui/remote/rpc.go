@@ -8,6 +8,7 @@ import (
 	"net/rpc"
 	"net/rpc/jsonrpc"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -82,14 +83,24 @@ func (c *service) Snapshot(_ struct{}, out *run.Snapshot) error {
 	return nil
 }
 
+// recovered makes an error of a panic in a call, which would end the process.
+func (c *service) recovered(err *error) {
+	if v := recover(); v != nil {
+		c.o.Log.Error("a call panicked", "panic", v, "stack", string(debug.Stack()))
+		*err = fmt.Errorf("the server failed at this: %v; server.log says where", v)
+	}
+}
+
 // Do commands a run.
 func (c *service) Do(cmd run.Command, out *run.Reply) (err error) {
+	defer c.recovered(&err)
 	*out, err = c.viewer.Do(c.ctx, cmd)
 	return err
 }
 
 // Create starts a run.
 func (c *service) Create(r run.Run, out *run.Run) (err error) {
+	defer c.recovered(&err)
 	if !c.o.Lasting {
 		return fmt.Errorf("%w; wait for it, or name another workspace with --workspace", errOwnRun)
 	}
@@ -109,12 +120,14 @@ func (c *service) Stop(_ struct{}, _ *struct{}) error {
 
 // Inspect describes a trial.
 func (c *service) Inspect(at TrialRef, out *run.Inspection) (err error) {
+	defer c.recovered(&err)
 	*out, err = c.viewer.Inspect(c.ctx, at.Run, at.Trial)
 	return err
 }
 
 // Points are a trial's learning curves.
-func (c *service) Points(at TrialRef, out *[]run.Point) error {
+func (c *service) Points(at TrialRef, out *[]run.Point) (err error) {
+	defer c.recovered(&err)
 	points, err := c.viewer.Points(c.ctx, at.Run, at.Trial)
 	*out = append([]run.Point{}, points...) // JSON-RPC takes null for a missing result
 	return err
