@@ -209,6 +209,11 @@ func TestKilledConfirmationEqualsCalmOne(t *testing.T) {
 	storm(t, "boshnas\nconfirm: {best: 2, repeats: 2}\n", stormKills)
 }
 
+// TestKilledHalvingEqualsCalmOne: the same where trainings are stopped at rungs, compared in three objectives.
+func TestKilledHalvingEqualsCalmOne(t *testing.T) {
+	storm(t, "boshnas\nobjectives: [memory_mb, params]\nhalving: {eta: 2, pretrain: [0.5, 1], tasks: [1]}\n", stormKills)
+}
+
 // TestKilledSearchWithThreeWorkers: with several workers the order of results may differ, but no trial is lost, none is finished twice, and
 // every finished result is kept.
 func TestKilledSearchWithThreeWorkers(t *testing.T) {
@@ -273,10 +278,10 @@ func checkOnce(t *testing.T, dir string, want int) {
 	defer s.Close()
 	events, err := s.Events(t.Context(), "search-01", 1<<20)
 	require.NoError(t, err)
-	for _, kind := range []string{"pick", "done"} {
+	for _, kind := range []string{"pick", "done or stop"} {
 		var trials []int
 		for _, e := range events {
-			if e.Kind == kind {
+			if slices.Contains(strings.Fields(kind), e.Kind) {
 				trials = append(trials, e.Trial)
 			}
 		}

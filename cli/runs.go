@@ -19,6 +19,7 @@ type jsonRun struct {
 	Want       run.State `json:"want"`
 	Done       int       `json:"done"`
 	Failed     int       `json:"failed"`
+	Stopped    int       `json:"stopped"` // before their end
 	Budget     int       `json:"budget"`
 	BestTrial  *int      `json:"best_trial"`
 	BestScore  *float64  `json:"best_score"`
@@ -33,7 +34,11 @@ type jsonRun struct {
 	Note       string    `json:"note,omitempty"`
 	// Confirmed has the retrainings of the best, best mean first.
 	Confirmed *run.Confirmations `json:"confirmed,omitempty"`
-	Config    json.RawMessage    `json:"config,omitempty"`
+	Criteria  []run.Criterion    `json:"criteria,omitempty"`
+	// Frontier are the trials that no other beats in score and criteria.
+	Frontier []int           `json:"frontier,omitempty"`
+	Tradeoff *run.Tradeoff   `json:"tradeoff,omitempty"`
+	Config   json.RawMessage `json:"config,omitempty"`
 }
 
 func runJSON(r run.RunView) jsonRun {
@@ -44,6 +49,7 @@ func runJSON(r run.RunView) jsonRun {
 	if r.Best >= 0 {
 		j.BestTrial, j.BestScore = &r.Best, r.Trials[r.Best].Score
 	}
+	j.Stopped, j.Criteria, j.Frontier, j.Tradeoff = r.StoppedN, r.Criteria, r.Frontier, run.TradeoffOf(&r)
 	j.Confirmed = run.ConfirmationsOf(r.Trials, r.Objective)
 	return j
 }
@@ -66,13 +72,16 @@ type jsonTrial struct {
 	Prediction *run.Prediction    `json:"prediction,omitempty"`
 	Attempt    int                `json:"attempt"`
 	Error      string             `json:"error,omitempty"`
+	Reason     string             `json:"reason,omitempty"` // why it was stopped before its end
+	Measures   map[string]float64 `json:"measures,omitempty"`
+	Rungs      []run.Rung         `json:"rungs,omitempty"`
 	Arch       json.RawMessage    `json:"arch"`
 }
 
 func trialJSON(t run.Trial) jsonTrial {
 	j := jsonTrial{
 		Trial: t.ID, Hash: t.Hash, State: t.State, Score: t.Score, Scores: t.Scores, Params: t.Params, Seconds: t.Seconds, Level: t.Level,
-		Why: t.Why, Overlap: t.Overlap, Arm: t.Arm, Prediction: t.Predict, Attempt: t.Attempt, Error: t.Error, Arch: t.Arch,
+		Why: t.Why, Overlap: t.Overlap, Arm: t.Arm, Prediction: t.Predict, Attempt: t.Attempt, Error: t.Error, Reason: t.Reason, Measures: t.Measures, Rungs: t.Rungs, Arch: t.Arch,
 	}
 	if t.Parent >= 0 {
 		j.Parent = &t.Parent

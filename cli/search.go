@@ -83,7 +83,7 @@ func (a *app) search(cmd *cobra.Command, f searchFlags) error {
 		return fmt.Errorf("encode configuration: %w", err)
 	}
 	return a.launch(cmd.Context(), run.Run{
-		Kind: search.KindName, Seed: a.seed, Config: text, Budget: cfg.Budget(), Workers: workers(f.workers), Objective: search.Objective(),
+		Kind: search.KindName, Seed: a.seed, Config: text, Budget: cfg.Budget(), Workers: workers(f.workers), Objective: search.Objective(), Criteria: cfg.Criteria(),
 	}, f.plain)
 }
 
@@ -209,7 +209,7 @@ func (a *app) followJSON(ctx context.Context, w *workspace, id string) (run.Run,
 				continue
 			}
 			for _, t := range r.Trials {
-				if t.State == run.Done && !printed[t.ID] || t.State == run.Failed && !printed[t.ID] {
+				if !printed[t.ID] && (t.State == run.Done || t.State == run.Failed || t.State == run.Stopped) {
 					printed[t.ID] = true
 					if err := enc.Encode(trialJSON(*t)); err != nil {
 						return r.Run, err

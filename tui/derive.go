@@ -17,6 +17,7 @@ type derived struct {
 	frontier map[int]bool
 	// confirmed are the retrainings; nil without any.
 	confirmed *run.Confirmations
+	tradeoff  *run.Tradeoff // nil with one objective
 	log       []run.Event
 	queue     []run.Candidate // what would be proposed next
 	problem   string          // why the filter is not applied
@@ -38,6 +39,7 @@ func (m *model) refresh() {
 			d.frontier[id] = true
 		}
 		d.finished = finished(d.run)
+		d.tradeoff = run.TradeoffOf(d.run)
 		d.confirmed = run.ConfirmationsOf(d.run.Trials, d.run.Objective)
 		d.trials = m.filterTrials(&d)
 		d.log = m.filterEvents(&d)

@@ -33,6 +33,9 @@ func (m *model) factLines(w int) []textLine {
 			out = append(out, textLine{{padRight("", 11), dim}, {chart.Sparkline(r.BestSoFar, max(0, w-12), g.chart), series0}})
 		}
 	}
+	if x := m.tradeoff; x != nil {
+		out = append(out, wrapped("tradeoff", tradeoffText(x), plain, w)...)
+	}
 	out = append(out, confirmedLines(m.confirmed, w)...)
 	if picks := pickCounts(r); picks != "" {
 		out = append(out, wrapped("picked by", picks, plain, w)...)
@@ -61,11 +64,16 @@ func (m *model) factLines(w int) []textLine {
 	return out
 }
 
+// failedText counts those that did not come to a score.
 func failedText(r *run.RunView) string {
-	if r.FailedN == 0 {
-		return ""
+	text := ""
+	if r.StoppedN > 0 {
+		text = fmt.Sprintf(", %d of them stopped early", r.StoppedN)
 	}
-	return fmt.Sprintf(", %d failed", r.FailedN)
+	if r.FailedN > 0 {
+		text += fmt.Sprintf(", %d failed", r.FailedN)
+	}
+	return text
 }
 
 func runTime(r *run.RunView) string {

@@ -151,10 +151,10 @@ func stateText(r *run.RunView) string {
 	return string(r.State)
 }
 
-// progressText is finished trials of the budget.
+// progressText is ended trials, without those that failed, of the budget.
 func progressText(r *run.RunView) string {
 	if r.Budget <= 0 {
-		return plural(r.Done, "trial")
+		return plural(r.Done+r.StoppedN, "trial")
 	}
-	return fmt.Sprintf("%d/%d", r.Done, r.Budget)
+	return fmt.Sprintf("%d/%d", r.Done+r.StoppedN, r.Budget)
 }

@@ -44,6 +44,15 @@ func trialText(t *run.Trial) string {
 	if t.Error != "" {
 		fmt.Fprintf(&b, "failed: %s\nagain with: flexi retry %s %d\n", t.Error, t.Run, t.ID)
 	}
+	if t.Reason != "" {
+		fmt.Fprintf(&b, "stopped: %s\n", t.Reason)
+	}
+	for _, r := range t.Rungs {
+		fmt.Fprintf(&b, "rung %s: %s, rank %d of %d\n", r.Name, short(r.Value), r.Rank, r.Of)
+	}
+	for _, name := range sortedKeys(t.Measures) {
+		fmt.Fprintf(&b, "  %s %s\n", name, short(t.Measures[name]))
+	}
 	for _, name := range sortedKeys(t.Scores) {
 		fmt.Fprintf(&b, "  %s %s\n", name, scoreText(t.Scores[name]))
 	}

@@ -25,6 +25,12 @@ func (m *model) originLines(w int) []textLine {
 	for _, name := range names {
 		out = append(out, textLine{{"  " + padRight(name, max(nameW+1, 9)), dim}, {scoreText(t.Scores[name]), plain}})
 	}
+	if t.Reason != "" {
+		out = append(out, wrapped("stopped", t.Reason, plain, w)...)
+	}
+	for _, name := range sortedKeys(t.Measures) {
+		out = append(out, textLine{{"  " + name + " ", dim}, {short(t.Measures[name]), plain}})
+	}
 	if t.Error != "" {
 		out = append(out, wrapped("error", t.Error+"; r trains it again", bad, w)...)
 	}

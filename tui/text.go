@@ -91,7 +91,7 @@ func causeText(r *run.RunView) string {
 func StatusText(r run.RunView, now time.Time) (text string) {
 	defer clean(&text)
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s: %s, %s of %s finished%s, %s\n", r.Kind, r.ID, stateText(&r), plural(r.Done, "trial"), budgetText(&r), failedText(&r), runTime(&r))
+	fmt.Fprintf(&b, "%s %s: %s, %s of %s finished%s, %s\n", r.Kind, r.ID, stateText(&r), plural(r.Done+r.StoppedN, "trial"), budgetText(&r), failedText(&r), runTime(&r))
 	if c := causeText(&r); c != "" {
 		fmt.Fprintln(&b, c)
 	}
@@ -106,13 +106,7 @@ func StatusText(r run.RunView, now time.Time) (text string) {
 	}
 	if len(r.Frontier) > 0 {
 		fmt.Fprintf(&b, "frontier, %s:\n", plural(len(r.Frontier), "trial"))
-		lines := []string{"  trial\tparameters\t" + objectiveText(r.Objective)}
-		for _, id := range r.Frontier {
-			if t := trialOf(&r, id); t != nil && t.Score != nil {
-				lines = append(lines, fmt.Sprintf("  #%d\t%s\t%s", id, paramsText(t.Params), scoreText(*t.Score)))
-			}
-		}
-		b.WriteString(rows(lines...))
+		b.WriteString(frontierText(&r))
 	}
 	return b.String()
 }
@@ -159,10 +153,13 @@ func TrialsText(r run.RunView) (text string) {
 	if t := bestTrial(&r); t != nil {
 		out += fmt.Sprintf("\nbest: #%d %s, %s %s, %s parameters\n", t.ID, t.Title, objectiveText(r.Objective), scoreText(*t.Score), paramsText(t.Params))
 	}
+	if x := run.TradeoffOf(&r); x != nil {
+		out += "\nfrontier:\n" + frontierText(&r) + tradeoffText(x) + "\n"
+	}
 	return out + ConfirmationsText(r)
 }
 
-// trialsTable lists the trials, and why some failed.
+// trialsTable lists the trials, and why some were stopped or failed.
 func trialsTable(r run.RunView) string {
 	lines := []string{"trial\t" + objectiveText(r.Objective) + "\tparameters\ttime\tfrom\tarchitecture\tstate"}
 	var failures []string
@@ -175,6 +172,9 @@ func trialsTable(r run.RunView) string {
 			from = fmt.Sprintf("#%d %.2f", t.Parent, t.Overlap)
 		}
 		lines = append(lines, strings.Join([]string{fmt.Sprintf("#%d", t.ID), score, paramsText(t.Params), secondsText(t.Seconds), from, t.Title, trialState(t)}, "\t"))
+		if t.Reason != "" {
+			failures = append(failures, fmt.Sprintf("#%d stopped: %s", t.ID, t.Reason))
+		}
 		if t.Error != "" {
 			failures = append(failures, fmt.Sprintf("#%d failed: %s", t.ID, t.Error))
 		}

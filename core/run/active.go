@@ -82,7 +82,7 @@ func newActive(r Run, trials []Trial) *active {
 	for i := range trials {
 		a.trials = append(a.trials, &trials[i])
 	}
-	a.standing = standingOf(a.trials, r.Objective)
+	a.standing = standingOf(a.trials, r.goals())
 	return a
 }
 
@@ -99,7 +99,7 @@ func (a *active) set(t Trial) {
 	if t.ID == len(a.trials) {
 		a.trials = append(a.trials, nil)
 	}
-	a.count(a.trials[t.ID], &t, a.Objective)
+	a.count(a.trials[t.ID], &t, a.goals())
 	a.trials[t.ID] = &t
 }
 
@@ -172,19 +172,20 @@ func (a *active) wantsMore() bool {
 }
 
 func (a *active) eta(now time.Time, workers []WorkerView) time.Duration {
-	if a.State != Running || a.Budget == 0 || a.done == 0 || len(workers) == 0 {
+	ended := float64(a.done + a.stopped)
+	if a.State != Running || a.Budget == 0 || ended == 0 || len(workers) == 0 {
 		return 0
 	}
 	var seconds float64
 	for _, t := range a.trials {
-		if t.State == Done {
+		if t.State == Done || t.State == Stopped {
 			seconds += t.Seconds
 		}
 	}
-	left := float64(a.Budget-a.done) * seconds / float64(a.done)
+	left := (float64(a.Budget) - ended) * seconds / ended
 	for _, w := range workers {
 		if w.Trial >= 0 && w.Steps > 0 {
-			left -= seconds / float64(a.done) * float64(w.Step) / float64(w.Steps)
+			left -= seconds / ended * float64(w.Step) / float64(w.Steps)
 		}
 	}
 	return time.Duration(max(left, 0) / float64(len(workers)) * float64(time.Second))
@@ -192,7 +193,7 @@ func (a *active) eta(now time.Time, workers []WorkerView) time.Duration {
 
 func (a *active) view(now time.Time) RunView {
 	v := RunView{
-		Run: a.Run, Trials: a.trials, Done: a.done, FailedN: a.failed, Best: a.bestID(), BestSoFar: a.bestSoFar, Frontier: a.frontierIDs(),
+		Run: a.Run, Trials: a.trials, Done: a.done, FailedN: a.failed, StoppedN: a.stopped, Best: a.bestID(), BestSoFar: a.bestSoFar, Frontier: a.frontierIDs(),
 		Events: a.events, Surrogate: a.surrogate, Thinking: a.thinking,
 	}
 	if a.State == Running || a.State == Pausing || a.State == Stopping {

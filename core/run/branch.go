@@ -76,10 +76,10 @@ func (c *Controller) branchChanges(a *active, n int, cmd *Command) (Reply, bool)
 func branchOf(parent Run, n int, cmd Command, now time.Time) Run {
 	r := Run{
 		Kind: parent.Kind, Want: Paused, Created: now, Seed: parent.Seed, Config: parent.Config, Budget: parent.Budget,
-		Workers: parent.Workers, Parent: parent.ID, ParentTrials: n, Objective: parent.Objective,
+		Workers: parent.Workers, Parent: parent.ID, ParentTrials: n, Objective: parent.Objective, Criteria: parent.Criteria,
 	}
 	if cmd.Config != nil {
-		r.Config = json.RawMessage(cmd.Config)
+		r.Config, r.Criteria = json.RawMessage(cmd.Config), cmd.Criteria
 	}
 	if cmd.Budget > 0 {
 		r.Budget = cmd.Budget

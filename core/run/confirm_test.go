@@ -86,7 +86,7 @@ func TestSampleCovers(t *testing.T) {
 // TestStandingLeavesRetrainingsOut: they count as finished and failed, and are never the best.
 func TestStandingLeavesRetrainingsOut(t *testing.T) {
 	all := []*Trial{finishedTrial(0, 70, ArmSearch, 0, 0), finishedTrial(1, 90, ArmConfirm, 0, 0), {ID: 2, State: Failed, Arm: ArmTransfer}}
-	s := standingOf(all, Objective{Maximize: true})
+	s := standingOf(all, goals{objective: Objective{Maximize: true}})
 	if s.done != 2 || s.failed != 1 || s.bestID() != 0 || len(s.bestSoFar) != 1 || len(s.frontier) != 1 {
 		t.Errorf("standing %+v", s)
 	}

@@ -49,7 +49,7 @@ type Job interface {
 	Next(ctx context.Context, trials []Trial) (Trial, error)
 	// State is what Open needs to go on as if nothing had happened; stored together with each proposal.
 	State() ([]byte, error)
-	// Train trains a trial, from its checkpoint if it has one, until it is done, fails, or must pause (ErrPaused).
+	// Train trains a trial, from its checkpoint if it has one, until it is done, fails, is not worth going on with (Enough), or must pause (ErrPaused).
 	Train(ctx context.Context, t Trial, w Worker) (Result, error)
 	// View is what the surrogate thinks now, for the workbench; nil if the policy has no surrogate.
 	View() *Surrogate
@@ -75,6 +75,10 @@ type Worker interface {
 	Event(kind, text string)
 	// Save makes a checkpoint of the half-trained trial durable and returns when it is.
 	Save(ctx context.Context, write func(io.Writer) error) error
+	// Measured makes what was measured of the training, by the names of criteria, durable.
+	Measured(ctx context.Context, measures map[string]float64) error
+	// Reached makes the trial's arrival at a rung durable, with judge's decision over all trials of the run. Coming there again gives the same decision.
+	Reached(ctx context.Context, name string, value float64, judge func(trials []Trial) Rung) (Rung, error)
 	// Open reads a blob: a checkpoint, or another trial's weights.
 	Open(blob string) (io.ReadCloser, error)
 }

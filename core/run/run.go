@@ -49,7 +49,8 @@ type Run struct {
 	Parent       string
 	ParentTrials int
 	Objective    Objective
-	Error        string // why it failed, for people: cause and next step
+	Criteria     []Criterion // what counts beside the objective
+	Error        string      // why it failed, for people: cause and next step
 	Note         string
 	// Pinned are hashes of architectures that people want proposed next, in order; Skipped those that must not be proposed.
 	Pinned, Skipped []string
@@ -98,11 +99,14 @@ type Trial struct {
 	State    State
 	Attempt  int // from 1
 	Error    string
-	Parent   int // trial whose weights it started from, -1 for none
+	Reason   string // why it was stopped before its end
+	Parent   int    // trial whose weights it started from, -1 for none
 	Overlap  float64
 	Score    *float64           // nil until done; in the units of the objective
 	Scores   map[string]float64 // parts of the score by name
 	Detail   json.RawMessage    `json:",omitempty"` // what else the kind says of the result
+	Measures map[string]float64 // what was measured of its training, by the names of criteria
+	Rungs    []Rung             // of successive halving, in the order in which it came to them
 	Seconds  float64            // training time over all sessions
 	Proposed time.Time
 	Started  time.Time
@@ -203,6 +207,8 @@ type Command struct {
 	// Workers and Budget change the run's own with Resume and Branch; 0 leaves them.
 	Workers int
 	Budget  int
+	// Criteria replace the run's where Config replaces the configuration.
+	Criteria []Criterion
 	// Changes are "key=value" for Set and Branch; the key workers is the run's, all others are its configuration's.
 	Changes []string
 	Actor   string

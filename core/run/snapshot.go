@@ -24,9 +24,10 @@ type RunView struct {
 	Trials    []*Trial // in the order of proposal
 	Done      int      // finished with a score
 	FailedN   int
+	StoppedN  int       // before their end
 	Best      int       // id of the best trial, -1 for none
 	BestSoFar []float64 // after each finished trial of the search, in the order of finishing
-	// Frontier are ids of trials that no other beats in both score and parameters, by parameters.
+	// Frontier are ids of trials that no other beats in both score and criteria (parameters where none is minimised), by the first of the criteria.
 	Frontier  []int
 	Workers   []WorkerView
 	Events    []Event // newest last, at most 2,000

@@ -32,7 +32,7 @@ func TestStanding(t *testing.T) {
 			a.set(u)
 		}
 		checkStanding(t, a.standing, finished, n, o)
-		checkStanding(t, standingOf(a.trials, o), finished, n, o)
+		checkStanding(t, standingOf(a.trials, goals{objective: o}), finished, n, o)
 	})
 }
 

@@ -74,6 +74,8 @@ func (c *Controller) trained(a *active, t Trial, w *worker, r Result, weights st
 			t.Params = r.Params
 		}
 		t.Weights, t.Checkpoint, t.Earlier, t.Ended = weights, "", "", a.endTime(c.opts.Clock())
+	case isEnough(err):
+		t.State, t.Reason, t.Checkpoint, t.Earlier, t.Ended = Stopped, err.Error(), "", "", a.endTime(c.opts.Clock())
 	case errors.Is(err, ErrPaused) && w.ShouldPause(), a.ctx.Err() != nil:
 		t.State = waitingState(t)
 	default:
@@ -113,6 +115,8 @@ func (c *Controller) announce(a *active, t Trial, before *Trial) {
 			text += fmt.Sprintf(" (%+.2f)", *t.Score-*before.Score)
 		}
 		c.event(a, t.ID, "best", text)
+	case Stopped:
+		c.event(a, t.ID, "stop", t.Reason)
 	case Failed:
 		c.event(a, t.ID, "fail", fmt.Sprintf("%s (attempt %d of %d)", t.Error, t.Attempt, maxAttempts))
 	}

@@ -94,21 +94,31 @@ func (w *worker) Save(ctx context.Context, write func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	w.sign()
-	var stored error
-	if err := w.c.do(ctx, func() {
-		if w.given.Load() {
-			stored = errors.New("the training was given up")
-			return
-		}
-		t := *w.a.trials[w.trial]
+	return w.change(ctx, func(t *Trial) {
 		if hash != t.Checkpoint {
 			t.Checkpoint, t.Earlier = hash, t.Checkpoint
 		}
 		t.Seconds = w.seconds()
+	}, w.tellSave)
+}
+
+var errGivenUp = errors.New("the training was given up")
+
+// change applies f to the trial in training, makes it durable, and then tells.
+func (w *worker) change(ctx context.Context, f func(*Trial), tell func()) error {
+	w.sign()
+	var stored error
+	if err := w.c.do(ctx, func() {
+		if w.given.Load() {
+			stored = errGivenUp
+			return
+		}
+		t := *w.a.trials[w.trial]
+		f(&t)
 		if stored = w.c.store.PutTrial(w.c.ctx, t, nil); stored == nil {
 			w.a.set(t)
-			w.tellSave()
+			w.c.changed = true
+			tell()
 		}
 	}); err != nil {
 		return err
@@ -118,7 +128,6 @@ func (w *worker) Save(ctx context.Context, write func(io.Writer) error) error {
 
 // tellSave writes one line for all checkpoints of a minute.
 func (w *worker) tellSave() {
-	w.c.changed = true
 	s, now := w.slot, w.c.opts.Clock()
 	s.saves++
 	if !passed(now, s.savesTold, checkpointLines) {

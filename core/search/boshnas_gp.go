@@ -28,10 +28,14 @@ type boshnasGP struct {
 	refitAt   int   // number of results that the next fit waits for
 	steps     []int // sorted positions that optimisation steps proposed
 	posterior *gauss.Posterior
-	explore   float64 // what widen starts from
-	widen     float64 // factor on the epistemic deviation in the search for the best proposal
-	ranked    []int   // the best candidates of the last optimisation step
+	criteria  *criteriaGP // nil where the score alone counts
+	explore   float64     // what widen starts from
+	widen     float64     // factor on the epistemic deviation in the search for the best proposal
+	ranked    []int       // the best candidates of the last optimisation step
 }
+
+// gpPolicy is the default policy's name.
+const gpPolicy = "boshnas"
 
 // gpSettings are what the ablation of docs/search.md varies.
 type gpSettings struct {
@@ -62,6 +66,7 @@ func newBoshnasGP(lib *Library, o PolicyOptions, b gpSettings) *boshnasGP {
 	o.Acquisition.over(&p.b.uncertainty, &p.b.diversity, &p.explore)
 	p.b.gobi.firstOrder = p.b.gobi.firstOrder || o.FirstOrder
 	p.model = gauss.NewModel(p.in, b.fixed)
+	p.criteria = newCriteriaGP(p.in, o.Criteria)
 	return p
 }
 
@@ -80,10 +85,13 @@ func (p *boshnasGP) Next(ctx context.Context, outcomes []Outcome) (Pick, error) 
 	}
 	rng := stream(p.o.Seed, streamChoose, len(outcomes))
 	initial := min(p.o.Initial, p.lib.Len())
-	switch {
-	case len(h.scored)+h.pending < initial:
+	switch few := max(2, initial/2); {
+	case h.informed() < initial:
 		return Pick{Index: p.farthest(h, rng), Why: "initial", Transfer: -1}, nil
-	case len(h.scored) < max(2, initial/2): // others are still in training
+	case len(h.scored) < few && p.criteria.bounded() && len(h.measured) >= few:
+		p.criteria.condition(p.in, h)
+		return Pick{Index: p.likeliestInside(h, rng), Why: "bounds", Transfer: -1}, nil
+	case len(h.scored) < few: // others are still in training
 		return Pick{Index: p.farthest(h, rng), Why: "diversity", Transfer: -1}, nil
 	}
 	idle := idleSteps(p.steps, h)
@@ -95,7 +103,10 @@ func (p *boshnasGP) Next(ctx context.Context, outcomes []Outcome) (Pick, error) 
 	}
 	p.condition(h)
 	p.widen = p.explore
-	if p.b.stall > 0 {
+	if p.criteria != nil {
+		p.criteria.condition(p.in, h)
+		p.criteria.weigh(h, p.posterior)
+	} else if p.b.stall > 0 {
 		p.widen *= 1 + float64(idle)/p.b.stall
 	}
 	return p.propose(h, p.o.Patience > 0 && idle >= p.o.Patience, rng), nil
@@ -141,6 +152,18 @@ func (p *boshnasGP) difference(i, j int) float64 {
 		}
 	}
 	return float64(n)
+}
+
+// likeliestInside is the one of some random unseen architectures that is likeliest to be within the bounds.
+func (p *boshnasGP) likeliestInside(h *history, rng *rand.Rand) int {
+	best, at := math.Inf(-1), -1
+	for range spreadDraws {
+		i := h.randomUnseen(rng)
+		if v, _ := p.criteria.inside(i, true); at < 0 || v > best {
+			best, at = v, i
+		}
+	}
+	return at
 }
 
 // condition makes the posterior on all results, and fits the hyperparameters anew when there are 12% more than at the last fit.

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+
+	"flexi/core/search/gauss"
 )
 
 // queryRule is how the acquisition function is optimised.
@@ -54,8 +56,8 @@ func (p *boshnasGP) optimise(h *history, aleatoric bool, rng *rand.Rand) []int {
 		p.around(r, near, h, candidates)
 	}
 	if rule == queryMoves {
-		for _, r := range h.bestScored(movesParents) {
-			p.around(p.in.Relaxed(r.index), movesNear, h, candidates)
+		for _, i := range p.parents(h) {
+			p.around(p.in.Relaxed(i), movesNear, h, candidates)
 		}
 		for range movesRandom {
 			candidates[h.randomUnseen(rng)] = true
@@ -69,34 +71,53 @@ func (p *boshnasGP) optimise(h *history, aleatoric bool, rng *rand.Rand) []int {
 	return p.best(list, aleatoric)
 }
 
-// best ranks candidates by expected improvement: exactly, among the exactLimit best by a bound from the nearest result alone.
+// parents are the positions that moves start from: the best results, and along the frontier where several objectives are traded off.
+func (p *boshnasGP) parents(h *history) []int {
+	var out []int
+	for _, r := range h.bestScored(movesParents) {
+		out = append(out, r.index)
+	}
+	if p.criteria == nil {
+		return out
+	}
+	n := len(p.criteria.front)
+	for k := range min(n, movesParents) {
+		out = append(out, p.criteria.front[k*n/min(n, movesParents)])
+	}
+	return out
+}
+
+// best ranks candidates by expected improvement: exactly, among the exactLimit best by a bound from the nearest result alone. With bounded criteria it
+// is no bound, because certainty can raise the chance to be within them; the limit of candidates then makes the choice.
 func (p *boshnasGP) best(candidates []int, aleatoric bool) []int {
 	type scored struct {
 		index int
 		value float64
 	}
-	value := func(z, v float64) float64 {
+	value := func(i int, exact bool) float64 {
+		z, v := predict(p.posterior, i, exact)
 		v *= p.widen * p.widen
 		if aleatoric {
 			v += p.posterior.Noise(z)
+		}
+		if p.criteria != nil {
+			return p.criteria.acquisition(i, normal{z, math.Sqrt(v)}, exact)
 		}
 		return logImprovement(z-p.posterior.Best, v)
 	}
 	bounds := make([]scored, len(candidates))
 	for n, i := range candidates {
-		z, v := p.posterior.Bound(i)
-		bounds[n] = scored{i, value(z, v)}
+		bounds[n] = scored{i, value(i, false)}
 	}
 	order := func(a, b scored) int { return cmp.Or(cmp.Compare(b.value, a.value), cmp.Compare(a.index, b.index)) }
 	slices.SortFunc(bounds, order)
 	var exact []scored
 	worst := math.Inf(-1) // of the rankedLimit best
 	for n, b := range bounds {
-		if n >= exactLimit || n >= rankedLimit && b.value < worst {
+		if n >= exactLimit || n >= rankedLimit && b.value < worst && !p.criteria.bounded() {
 			break
 		}
-		z, v := p.posterior.Predict(b.index)
-		e := scored{b.index, value(z, v)}
+		e := scored{b.index, value(b.index, true)}
 		at, _ := slices.BinarySearchFunc(exact, e, order)
 		if exact = slices.Insert(exact, at, e); len(exact) > rankedLimit {
 			exact = exact[:rankedLimit]
@@ -110,6 +131,14 @@ func (p *boshnasGP) best(candidates []int, aleatoric bool) []int {
 		ranked[n] = e.index
 	}
 	return ranked
+}
+
+// predict is the belief at a point, or a bound of its variance, which takes no solve.
+func predict(q *gauss.Posterior, i int, exact bool) (z, v float64) {
+	if exact {
+		return q.Predict(i)
+	}
+	return q.Bound(i)
 }
 
 // logImprovement is the logarithm of the expected improvement of a normal variable whose mean exceeds the best by gain:

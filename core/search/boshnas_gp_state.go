@@ -20,12 +20,22 @@ type boshnasGPState struct {
 	Model   gauss.Model
 	RefitAt int
 	Steps   []int
+	// Criteria are the models of those criteria that training tells, CriteriaRefitAt is the number of measurements that their next fit waits for.
+	Criteria        []gauss.Model
+	CriteriaRefitAt int
 }
 
 // State encodes hyperparameters and counters. Equal states have equal bytes.
 func (p *boshnasGP) State() ([]byte, error) {
 	var b bytes.Buffer
-	err := gob.NewEncoder(&b).Encode(boshnasGPState{boshnasGPVersion, "boshnas", p.lib.Len(), *p.model, p.refitAt, p.steps})
+	st := boshnasGPState{Version: boshnasGPVersion, Policy: gpPolicy, Size: p.lib.Len(), Model: *p.model, RefitAt: p.refitAt, Steps: p.steps}
+	if p.criteria != nil {
+		st.CriteriaRefitAt = p.criteria.refitAt
+		for _, m := range p.criteria.measured() {
+			st.Criteria = append(st.Criteria, *m)
+		}
+	}
+	err := gob.NewEncoder(&b).Encode(st)
 	if err != nil {
 		return nil, fmt.Errorf("encode state of boshnas: %w", err)
 	}
@@ -50,6 +60,37 @@ func (p *boshnasGP) Restore(state []byte) error {
 	if !slices.IsSorted(st.Steps) {
 		return fmt.Errorf("restore boshnas: the list of steps is not sorted")
 	}
+	if err := p.criteria.restore(p.in, st); err != nil {
+		return err
+	}
 	p.model, p.refitAt, p.steps = &st.Model, st.RefitAt, st.Steps
+	return nil
+}
+
+// measured are the models of the criteria that training tells.
+func (c *criteriaGP) measured() []*gauss.Model {
+	var out []*gauss.Model
+	for _, m := range c.models {
+		if m != nil {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// restore takes over the models of a state. A run that goes on with other criteria begins with new ones.
+func (c *criteriaGP) restore(in *gauss.Inputs, st boshnasGPState) error {
+	if c == nil || len(st.Criteria) != len(c.measured()) {
+		return nil
+	}
+	for i := range st.Criteria {
+		if err := st.Criteria[i].Check(in); err != nil {
+			return fmt.Errorf("restore boshnas: a criterion's model: %w", err)
+		}
+	}
+	for i, m := range c.measured() {
+		*m = st.Criteria[i]
+	}
+	c.refitAt = st.CriteriaRefitAt
 	return nil
 }

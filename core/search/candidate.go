@@ -46,6 +46,8 @@ type candidate struct {
 	kept      map[string][]model.NamedTensor
 	inherited map[string][]model.NamedTensor
 
+	stepTimes []float64 // of pre-training in this session, until they are measured
+
 	meter     run.Meter
 	saved     time.Time
 	pretrain  *train.Trainer
@@ -77,6 +79,9 @@ func (c *candidate) toScore(ctx context.Context, source *parent) (run.Result, er
 	}
 	for c.state.Phase <= len(c.data.Tasks) {
 		if err := c.task(ctx, c.data.Tasks[c.state.Phase-1]); err != nil {
+			return run.Result{}, err
+		}
+		if err := c.taskRung(ctx); err != nil {
 			return run.Result{}, err
 		}
 	}
@@ -172,15 +177,21 @@ func (c *candidate) pretraining(ctx context.Context) error {
 		if err := c.boundary(ctx, "pre-training"); err != nil {
 			return err
 		}
-		b := c.data.Pretraining.Batch(uint64(c.state.Pretrain))
+		b, began := c.data.Pretraining.Batch(uint64(c.state.Pretrain)), time.Now()
 		loss, err := c.pretrain.Step(ctx, model.Batch(b))
 		if err != nil {
 			return fmt.Errorf("pre-training: %w", err)
 		}
 		c.state.Pretrain++
+		if err := c.measure(ctx, time.Since(began)); err != nil {
+			return err
+		}
 		c.progress("pre-training", loss, b.B*b.T)
 		if every := max(1, total/100); c.state.Pretrain%every == 0 || c.state.Pretrain == total {
 			c.worker.Points(run.Point{Series: "pre-training loss", Step: c.state.Pretrain, Value: loss})
+		}
+		if err := c.pretrainRung(ctx, total); err != nil {
+			return err
 		}
 	}
 	if err := c.validate(ctx); err != nil {
@@ -192,23 +203,32 @@ func (c *candidate) pretraining(ctx context.Context) error {
 	return nil
 }
 
-// validate records the loss on the held-out documents.
-func (c *candidate) validate(ctx context.Context) error {
+// heldOutLoss is the mean loss on the held-out documents; NaN where there are none.
+func (c *candidate) heldOutLoss(ctx context.Context) (float64, error) {
 	var sum float64
 	batches := c.data.Pretraining.ValidationBatches()
 	if len(batches) == 0 {
-		return nil
+		return math.NaN(), nil
 	}
 	for _, b := range batches {
 		loss, err := c.net.Loss(ctx, model.Batch(b))
 		if err != nil {
-			return fmt.Errorf("validate pre-training: %w", err)
+			return 0, fmt.Errorf("validate pre-training: %w", err)
 		}
 		sum += loss
 	}
 	mean := sum / float64(len(batches))
 	if math.IsNaN(mean) || math.IsInf(mean, 0) {
-		return run.Final(fmt.Errorf("the validation loss of pre-training is not finite after %d steps", c.state.Pretrain))
+		return 0, run.Final(fmt.Errorf("the validation loss of pre-training is not finite after %d steps", c.state.Pretrain))
+	}
+	return mean, nil
+}
+
+// validate records the loss on the held-out documents.
+func (c *candidate) validate(ctx context.Context) error {
+	mean, err := c.heldOutLoss(ctx)
+	if err != nil || math.IsNaN(mean) {
+		return err
 	}
 	c.state.Scores[run.ValidationLoss] = mean
 	c.worker.Points(run.Point{Series: run.ValidationLoss, Step: c.state.Pretrain, Value: mean})

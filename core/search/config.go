@@ -29,6 +29,10 @@ type Config struct {
 	Acquisition AcquisitionConfig `yaml:"acquisition" json:"acquisition"`
 
 	Confirm ConfirmConfig `yaml:"confirm" json:"confirm"`
+	// Objectives are kept small while the score is kept large; Constraints bound what they name.
+	Objectives  []string           `yaml:"objectives" json:"objectives"`
+	Constraints map[string]float64 `yaml:"constraints" json:"constraints"`
+	Halving     HalvingConfig      `yaml:"halving" json:"halving"`
 
 	Data     DataConfig     `yaml:"data" json:"data"`
 	Pretrain PretrainConfig `yaml:"pretrain" json:"pretrain"`
@@ -104,7 +108,7 @@ func Presets() []run.Preset[Config] {
 	finetune := OptimizerConfig{LR: 1e-4, Warmup: 0.06, Decay: 0.01, Beta2: 0.999, Epsilon: 1e-8, Clip: 1}
 	std := Config{
 		Preset: "default", Space: "paper", Policy: "boshnas", Candidates: 24, Levels: []float64{0.6, 0.25, 0.15}, Initial: 6, Repeats: 1,
-		Confirm: ConfirmConfig{Repeats: 3},
+		Confirm: ConfirmConfig{Repeats: 3}, Halving: HalvingConfig{Pretrain: []float64{0.3, 1}, Tasks: []int{1}},
 		Data: DataConfig{
 			Corpora: []string{"lm/wikipedia"}, Tokenizer: "tokenizers/bert-base-uncased",
 			Tasks: []string{"CoLA", "SST-2", "MRPC", "STS-B", "QQP", "MNLI", "QNLI", "RTE", "WNLI"},
@@ -165,6 +169,7 @@ func (c Config) Validate() error {
 	check(c.Confirm.Best >= 0 && c.Confirm.Best <= c.Candidates, "confirm.best: %d, must be 0 to the number of candidates, %d", c.Confirm.Best, c.Candidates)
 	check(c.Confirm.Best == 0 || c.Confirm.Repeats >= 2, "confirm.repeats: %d, must be at least 2: one training has no interval", c.Confirm.Repeats)
 	check(c.Confirm.Best == 0 || len(c.Architectures) == 0, "confirm.best: given architectures are trained repeats times already; set repeats")
+	c.validateGoals(check)
 	check(len(c.Levels) >= 1 && len(c.Levels) <= 3, "levels: %d shares, there are 1 to 3 levels", len(c.Levels))
 	for _, s := range c.Levels {
 		check(s > 0 && s <= 1, "levels: share %v, must be over 0 and at most 1", s)

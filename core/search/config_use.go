@@ -83,6 +83,9 @@ func (c Config) Complete(on choose.Choice) (Config, error) {
 	} else if err := c.Data.validate(); err != nil {
 		return c, err
 	}
+	if err := c.validateRungs(); err != nil {
+		return c, err
+	}
 	for i, name := range c.Architectures {
 		a, err := ParseArch(name)
 		if err != nil {

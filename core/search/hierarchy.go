@@ -42,7 +42,7 @@ type Hierarchy struct {
 type level struct {
 	library *Library
 	policy  Policy
-	known   []Outcome // scored by the levels above
+	known   []Outcome // tried by the levels above
 	// made are the outcomes that the level was entered with. A trial that failed may be tried again later, which must not change the library
 	// that a resumed search makes again.
 	made []LevelOutcome
@@ -156,19 +156,19 @@ func (h *Hierarchy) enter(lib *Library, outcomes []LevelOutcome) error {
 	if err != nil {
 		return fmt.Errorf("level %d: %w", number, err)
 	}
-	h.levels = append(h.levels, &level{library: lib, policy: p, known: h.scoredAbove(lib, outcomes), made: slices.Clone(outcomes)})
+	h.levels = append(h.levels, &level{library: lib, policy: p, known: h.triedAbove(lib, outcomes), made: slices.Clone(outcomes)})
 	return nil
 }
 
-// scoredAbove finds the architectures of lib that earlier levels have scored, by their hashes.
-func (h *Hierarchy) scoredAbove(lib *Library, outcomes []LevelOutcome) []Outcome {
+// triedAbove finds the architectures of lib that earlier levels have scored, or found to fail, by their hashes.
+func (h *Hierarchy) triedAbove(lib *Library, outcomes []LevelOutcome) []Outcome {
 	var known []Outcome
 	for _, o := range outcomes {
-		if o.Score == nil || o.Pending || o.Level < 1 || o.Level > len(h.levels) {
+		if o.Pending || o.Level < 1 || o.Level > len(h.levels) {
 			continue
 		}
 		if at, ok := lib.Index[h.levels[o.Level-1].library.Hashes[o.Index]]; ok {
-			known = append(known, Outcome{Index: at, Score: o.Score})
+			known = append(known, Outcome{Index: at, Score: o.Score, Values: o.Values})
 		}
 	}
 	return known

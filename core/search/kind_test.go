@@ -26,6 +26,10 @@ type bench struct {
 	points     []run.Point
 	events     []string
 	progress   run.Progress
+	// others are the trials of the run; rungs and measures are those of the trial in training.
+	others   []run.Trial
+	rungs    []run.Rung
+	measures map[string]float64
 }
 
 func newBench() *bench { return &bench{pauseAfter: -1, blobs: map[string][]byte{}} }
@@ -40,6 +44,23 @@ func (b *bench) ShouldPause() bool {
 func (b *bench) Progress(p run.Progress) { b.progress = p }
 func (b *bench) Points(p ...run.Point)   { b.points = append(b.points, p...) }
 func (b *bench) Event(kind, text string) { b.events = append(b.events, kind+": "+text) }
+
+func (b *bench) Measured(_ context.Context, measures map[string]float64) error {
+	b.measures = measures
+	return nil
+}
+
+func (b *bench) Reached(_ context.Context, name string, value float64, judge func([]run.Trial) run.Rung) (run.Rung, error) {
+	for _, r := range b.rungs {
+		if r.Name == name {
+			return r, nil
+		}
+	}
+	r := judge(b.others)
+	r.Name, r.Value = name, value
+	b.rungs = append(b.rungs, r)
+	return r, nil
+}
 
 func (b *bench) Save(_ context.Context, write func(io.Writer) error) error {
 	var buf bytes.Buffer

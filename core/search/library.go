@@ -1,7 +1,6 @@
 package search
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math/big"
@@ -9,6 +8,8 @@ import (
 	"slices"
 
 	"flexi/core/model"
+	"flexi/core/run"
+	"flexi/core/run/pareto"
 )
 
 // LibraryLimit is the most architectures a library has: the paper's level 1 fits, and all pairs of distances stay below 200 MB.
@@ -16,8 +17,9 @@ const LibraryLimit = 10_000
 
 // LibraryOptions choose how a library is built. The result depends on nothing else, Threads excepted.
 type LibraryOptions struct {
-	Vocab      int     // vocabulary that parameters are counted with
-	EdgeWeight float64 // cost of a mismatched edge in the graph distance; DefaultEdgeWeight is the original's
+	Vocab      int             // vocabulary that parameters are counted with
+	Criteria   []run.Criterion // bounds of parameters leave architectures out; what is minimised chooses the parents of finer levels, too
+	EdgeWeight float64         // cost of a mismatched edge in the graph distance; DefaultEdgeWeight is the original's
 	Seed       uint64
 	Paper      bool // graphs of the 2021 scheme and the paper's embedding procedure, see EmbedOptions.Paper
 	Threads    int  // 0 is all cores
@@ -48,11 +50,15 @@ func NewLibrary(ctx context.Context, space *Space, archs []model.Arch, o Library
 	}
 	lib := &Library{Index: make(map[string]int, len(archs)), Features: space.Features()}
 	for i, hash := range hashAll(archs, o.Threads) {
-		if _, ok := lib.Index[hash]; !ok {
+		params := archs[i].Count(o.Vocab).Encoder()
+		if _, ok := lib.Index[hash]; !ok && o.allows(params) {
 			lib.Index[hash] = lib.Len()
 			lib.Archs, lib.Hashes = append(lib.Archs, archs[i]), append(lib.Hashes, hash)
-			lib.Params, lib.Codes = append(lib.Params, archs[i].Count(o.Vocab).Encoder()), append(lib.Codes, codes[i])
+			lib.Params, lib.Codes = append(lib.Params, params), append(lib.Codes, codes[i])
 		}
+	}
+	if lib.Len() == 0 && len(archs) > 0 {
+		return lib, nil
 	}
 	scheme := Scheme2022
 	if o.Paper {
@@ -70,6 +76,11 @@ func NewLibrary(ctx context.Context, space *Space, archs []model.Arch, o Library
 	return lib, nil
 }
 
+// allows reports whether a number of parameters is within the bounds.
+func (o LibraryOptions) allows(params int64) bool {
+	return !slices.ContainsFunc(o.Criteria, func(c run.Criterion) bool { return c.Name == run.Params && !c.Allows(float64(params)) })
+}
+
 func hashAll(archs []model.Arch, threads int) []string {
 	hashes := make([]string, len(archs))
 	inBlocks(len(archs), 32, threads, func(i int) { hashes[i] = Hash(archs[i]) })
@@ -81,7 +92,7 @@ func hashAll(archs []model.Arch, threads int) []string {
 func (s *Space) NextLibrary(o LibraryOptions, c CrossoverOptions, note func(string)) NextLibrary {
 	return func(ctx context.Context, level int, lib *Library, outcomes []Outcome) (*Library, error) {
 		levels := s.Levels()
-		ranked := rank(outcomes)
+		ranked := rank(lib, outcomes, o.Criteria)
 		if level < 2 || level > len(levels) || len(ranked) == 0 {
 			return &Library{}, nil // no finer level, or nothing to start from: the search ends
 		}
@@ -94,19 +105,29 @@ func (s *Space) NextLibrary(o LibraryOptions, c CrossoverOptions, note func(stri
 	}
 }
 
-// rank lists the library positions of scored outcomes, best first; of equal scores the one proposed first.
-func rank(outcomes []Outcome) []int {
+// rank lists the library positions of scored outcomes, best first: by the score, of equal ones the one proposed first; or, where a criterion is minimised, by
+// non-dominated sorting of those that have all numbers.
+func rank(lib *Library, outcomes []Outcome, goals []run.Criterion) []int {
 	var scored []Outcome
+	var points [][]float64
 	for _, o := range outcomes {
-		if o.Score != nil {
-			scored = append(scored, o)
+		if o.Score == nil {
+			continue
+		}
+		point := []float64{*o.Score}
+		for k, c := range criteriaOf(goals, lib) {
+			if v, known := c.value(k, o); c.Minimise && known {
+				point = append(point, gainOf(v))
+			}
+		}
+		if len(points) == 0 || len(point) == len(points[0]) {
+			scored, points = append(scored, o), append(points, point)
 		}
 	}
-	slices.SortStableFunc(scored, func(a, b Outcome) int { return cmp.Compare(*b.Score, *a.Score) })
 	var ranked []int
-	for _, o := range scored {
-		if !slices.Contains(ranked, o.Index) {
-			ranked = append(ranked, o.Index)
+	for _, i := range pareto.Order(points) {
+		if at := scored[i].Index; !slices.Contains(ranked, at) {
+			ranked = append(ranked, at)
 		}
 	}
 	return ranked

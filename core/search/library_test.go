@@ -124,7 +124,7 @@ func TestNextLibraryGoesOneLevelDown(t *testing.T) {
 	s, lib := demoLibrary(t)
 	score := func(v float64) *float64 { return &v }
 	outcomes := []Outcome{{Index: 5, Score: score(40)}, {Index: 900, Score: score(60)}, {Index: 3}, {Index: 1000, Pending: true}, {Index: 41, Score: score(60)}}
-	require.Equal(t, []int{900, 41, 5}, rank(outcomes))
+	require.Equal(t, []int{900, 41, 5}, rank(nil, outcomes, nil))
 
 	var notes []string
 	next := s.NextLibrary(LibraryOptions{Vocab: 500, EdgeWeight: DefaultEdgeWeight, Seed: 1}, DefaultCrossover(), func(n string) { notes = append(notes, n) })

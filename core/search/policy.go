@@ -31,6 +31,8 @@ type Outcome struct {
 	// Pending is true while it is queued or in training. A failed one is neither pending nor scored.
 	Pending bool
 	Score   *float64 // higher is better; nil while pending or when it failed
+	// Values are those of the policy's criteria, as far as they were measured; a trial without a score may have them.
+	Values []float64
 }
 
 // Pick is a proposal.

@@ -14,7 +14,8 @@ type history struct {
 	unseen   int      // number of positions never proposed
 	scored   []result // in the order of proposal
 	pending  int
-	running  []bool // by library position: pending
+	running  []bool    // by library position: pending
+	measured []Outcome // with values of criteria
 }
 
 // result is a finished trial.
@@ -34,6 +35,9 @@ func readHistory(size int, outcomes []Outcome) (*history, error) {
 			h.proposed[o.Index] = true
 			h.unseen--
 		}
+		if len(o.Values) > 0 {
+			h.measured = append(h.measured, o)
+		}
 		switch {
 		case o.Pending:
 			h.pending++
@@ -46,6 +50,23 @@ func readHistory(size int, outcomes []Outcome) (*history, error) {
 		}
 	}
 	return h, nil
+}
+
+// informed counts the positions that tell something, or will: scored, measured and pending ones.
+func (h *history) informed() int {
+	positions := map[int]bool{}
+	for _, r := range h.scored {
+		positions[r.index] = true
+	}
+	for _, o := range h.measured {
+		positions[o.Index] = true
+	}
+	for i, running := range h.running {
+		if running {
+			positions[i] = true
+		}
+	}
+	return len(positions)
 }
 
 // randomUnseen draws uniformly from the positions never proposed; there must be one.

@@ -27,6 +27,8 @@ type PolicyOptions struct {
 	Acquisition AcquisitionConfig
 	// FirstOrder replaces AdaHessian by gradient descent in BOSHNAS, the paper's ablation.
 	FirstOrder bool
+	// Criteria are what counts beside the score; only boshnas knows them.
+	Criteria []Criterion
 	// Neighbours lists the architectures one edit away, for evolution; nil takes the nearest in the embedding.
 	Neighbours func(index int) []int
 	// Population and Tournament size evolution: by default 20 and 5, scaled down to what the initial set can fill.
@@ -50,7 +52,7 @@ func setDefault[T int | float64](v *T, d T) {
 }
 
 var policies = map[string]func(*Library, PolicyOptions) Policy{
-	"boshnas":       func(l *Library, o PolicyOptions) Policy { return newBoshnasGP(l, o, standardGP()) },
+	gpPolicy:        func(l *Library, o PolicyOptions) Policy { return newBoshnasGP(l, o, standardGP()) },
 	"boshnas-net":   func(l *Library, o PolicyOptions) Policy { return newBoshnas("boshnas-net", l, o, standardBoshnas()) },
 	"boshnas-paper": func(l *Library, o PolicyOptions) Policy { return newBoshnas("boshnas-paper", l, o, paperBoshnas()) },
 	"random":        func(l *Library, o PolicyOptions) Policy { return &randomSearch{lib: l, seed: o.Seed} },
@@ -79,7 +81,10 @@ func NewPolicy(name string, lib *Library, o PolicyOptions) (Policy, error) {
 	if o.Initial < 0 || o.Population < 0 || o.Tournament < 0 {
 		return nil, fmt.Errorf("make policy %s: initial %d, population %d, tournament %d: none may be negative", name, o.Initial, o.Population, o.Tournament)
 	}
-	if name == "boshnas" {
+	if err := checkCriteria(o.Criteria, lib.Len()); err != nil {
+		return nil, fmt.Errorf("make policy %s: %w", name, err)
+	}
+	if name == gpPolicy {
 		setDefault(&o.Initial, gpInitial)
 	}
 	return build(lib, o.withDefaults()), nil

@@ -83,7 +83,7 @@ func (j *job) newSearching(ctx context.Context, data *Data, trials []run.Trial) 
 	if err != nil {
 		return nil, err
 	}
-	o := LibraryOptions{Vocab: data.Tokenizer.Size(), EdgeWeight: DefaultEdgeWeight, Seed: j.run.Seed, Paper: j.cfg.Policy == paperPolicy}
+	o := LibraryOptions{Vocab: data.Tokenizer.Size(), EdgeWeight: DefaultEdgeWeight, Seed: j.run.Seed, Paper: j.cfg.Policy == paperPolicy, Criteria: j.cfg.Criteria()}
 	archs, total, err := space.LevelArchs(space.Levels()[0], LibraryLimit, j.run.Seed)
 	if err != nil {
 		return nil, err
@@ -95,6 +95,9 @@ func (j *job) newSearching(ctx context.Context, data *Data, trials []run.Trial) 
 	first, err := NewLibrary(ctx, space, archs, o)
 	if err != nil {
 		return nil, fmt.Errorf("embed the design space: %w", err)
+	}
+	if first.Len() == 0 {
+		return nil, fmt.Errorf("no architecture of the design space is within constraints.params, %g; the bound counts encoder and pooler with the word embedding", j.cfg.Constraints[run.Params])
 	}
 	budgets := LevelBudgets(j.cfg.candidates(j.run.Budget), j.cfg.Levels)
 	s.h, err = NewHierarchy(first, budgets, func(level int, lib *Library) (Policy, error) {
@@ -116,6 +119,9 @@ const paperPolicy = "boshnas-paper"
 
 func (s *searching) policyOptions(seed uint64, lib *Library) PolicyOptions {
 	o := PolicyOptions{Seed: seed, Initial: s.cfg.Initial, Acquisition: s.cfg.Acquisition, Threshold: s.cfg.Transfer.Threshold, Patience: -1}
+	if s.cfg.Policy == gpPolicy {
+		o.Criteria = criteriaOf(s.cfg.Criteria(), lib)
+	}
 	if s.cfg.Policy == paperPolicy {
 		o.Patience = 0
 	}
@@ -148,16 +154,35 @@ func (s *searching) outcomes(trials []run.Trial) ([]LevelOutcome, error) {
 			}
 			o.Index = at
 		}
+		o.Values = s.measured(&t)
 		switch t.State {
 		case run.Done:
 			o.Score = t.Score
 		case run.Failed:
+		case run.Stopped:
+			o.Score = expectedScore(&t, trials)
 		default:
 			o.Pending = true
 		}
 		out = append(out, o)
 	}
 	return out, nil
+}
+
+// measured are a trial's values of the criteria; nil unless all that training tells are known.
+func (s *searching) measured(t *run.Trial) []float64 {
+	if !s.cfg.measures() {
+		return nil
+	}
+	var values []float64
+	for _, c := range s.cfg.Criteria() {
+		v, known := t.Measure(c.Name)
+		if !known {
+			return nil
+		}
+		values = append(values, v)
+	}
+	return values
 }
 
 func (s *searching) next(ctx context.Context, trials []run.Trial) (run.Trial, model.Arch, error) {

@@ -104,6 +104,7 @@ func trial(id string, n int) run.Trial {
 		Layers:  []run.LayerRow{{Name: "0", Op: "sa·sdp", Hidden: 256, Heads: 4, FF: "512", Params: 3}},
 		Predict: &run.Prediction{Mean: 1e-300, Aleatoric: math.Copysign(0, -1), Epistemic: math.Pi, Acquisition: -1.0 / 3},
 		State:   run.Running, Attempt: 1, Parent: -1, Overlap: 0.1, Score: &score, Scores: map[string]float64{"SST-2": 0.1 + 0.2}, Seconds: 1.5,
+		Arm: run.ArmTransfer, Of: 2, Repeat: 1, Reason: "genug", Measures: map[string]float64{run.MemoryMB: 0.1}, Rungs: []run.Rung{{Name: "half", Value: 1.0 / 3, Rank: 1, Of: 3, Kept: true}},
 		Proposed: time.Unix(1, 2).UTC(), Started: time.Unix(3, 4).UTC(),
 	}
 }

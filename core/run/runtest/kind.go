@@ -28,6 +28,8 @@ type Kind struct {
 	OnStep func(ctx context.Context, t run.Trial, step int) error
 	// Forgive lets a training begin while another of the same trial, which was given up, still runs.
 	Forgive bool
+	// Judge, if not nil, decides at half of each training's steps, where the sum is what it is worth; it is also measured as "sum".
+	Judge func(trials []run.Trial, value float64) run.Rung
 	// Score makes the score of the sum; nil: the sum.
 	Score func(t run.Trial, sum float64) float64
 
@@ -234,6 +236,9 @@ func (j *job) Train(ctx context.Context, t run.Trial, w run.Worker) (run.Result,
 		if err := j.step(ctx, t, &p); err != nil {
 			return run.Result{}, err
 		}
+		if err := j.halfway(ctx, w, p); err != nil {
+			return run.Result{}, err
+		}
 		w.Points(run.Point{Series: "sum", Step: p.Step, Value: p.Sum})
 		w.Progress(run.Progress{Phase: "adding", Step: p.Step, Steps: j.kind.Steps, Loss: p.Sum})
 		if j.kind.SaveEvery > 0 && p.Step%j.kind.SaveEvery == 0 && p.Step < j.kind.Steps {
@@ -248,6 +253,20 @@ func (j *job) Train(ctx context.Context, t run.Trial, w run.Worker) (run.Result,
 		score = j.kind.Score(t, p.Sum)
 	}
 	return run.Result{Score: score, Scores: map[string]float64{"sum": p.Sum}, Parent: -1, Weights: func(out io.Writer) error { return json.NewEncoder(out).Encode(p) }}, nil
+}
+
+func (j *job) halfway(ctx context.Context, w run.Worker, p progress) error {
+	if j.kind.Judge == nil || p.Step != j.kind.Steps/2 {
+		return nil
+	}
+	if err := w.Measured(ctx, map[string]float64{"sum": p.Sum}); err != nil {
+		return err
+	}
+	rung, err := w.Reached(ctx, "half", p.Sum, func(trials []run.Trial) run.Rung { return j.kind.Judge(trials, p.Sum) })
+	if err == nil && !rung.Kept {
+		err = run.Enough("%d of %d", rung.Rank, rung.Of)
+	}
+	return err
 }
 
 func load(t run.Trial, w run.Worker) (p progress, err error) {

@@ -1,0 +1,5 @@
+//go:build slow
+
+package search
+
+const boshnasProposals = 1000
