@@ -48,10 +48,10 @@ func trialText(t *run.Trial) string {
 		fmt.Fprintf(&b, "stopped: %s\n", t.Reason)
 	}
 	for _, r := range t.Rungs {
-		fmt.Fprintf(&b, "rung %s: %s, rank %d of %d\n", r.Name, short(r.Value), r.Rank, r.Of)
+		fmt.Fprintf(&b, "%s: %s, rank %d of %d\n", r.Name, short(r.Value), r.Rank, r.Of)
 	}
 	for _, name := range sortedKeys(t.Measures) {
-		fmt.Fprintf(&b, "  %s %s\n", name, short(t.Measures[name]))
+		fmt.Fprintf(&b, "  %s %s\n", name, significant(t.Measures[name]))
 	}
 	for _, name := range sortedKeys(t.Scores) {
 		fmt.Fprintf(&b, "  %s %s\n", name, scoreText(t.Scores[name]))

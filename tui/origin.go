@@ -29,7 +29,7 @@ func (m *model) originLines(w int) []textLine {
 		out = append(out, wrapped("stopped", t.Reason, plain, w)...)
 	}
 	for _, name := range sortedKeys(t.Measures) {
-		out = append(out, textLine{{"  " + name + " ", dim}, {short(t.Measures[name]), plain}})
+		out = append(out, textLine{{"  " + name + " ", dim}, {significant(t.Measures[name]), plain}})
 	}
 	if t.Error != "" {
 		out = append(out, wrapped("error", t.Error+"; r trains it again", bad, w)...)

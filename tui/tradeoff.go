@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"flexi/core/run"
@@ -26,7 +27,7 @@ func frontierText(r *run.RunView) string {
 		for _, name := range names {
 			cell := "-"
 			if v, known := t.Measure(name); known {
-				cell = short(v)
+				cell = significant(v)
 			}
 			cells = append(cells, cell)
 		}
@@ -39,7 +40,10 @@ func frontierText(r *run.RunView) string {
 func tradeoffText(x *run.Tradeoff) string {
 	parts := make([]string, len(x.Names))
 	for k, name := range x.Names {
-		parts[k] = fmt.Sprintf("%s %s to %s", name, short(x.Worst[k]), short(x.Best[k]))
+		parts[k] = fmt.Sprintf("%s %s to %s", name, significant(x.Worst[k]), significant(x.Best[k]))
 	}
 	return fmt.Sprintf("hypervolume %.3f of the box of results (%s)", x.Hypervolume, strings.Join(parts, ", "))
 }
+
+// significant is a number with three digits that count.
+func significant(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }

@@ -172,7 +172,7 @@ type Event struct {
 	Time  time.Time
 	Run   string
 	Trial int    // -1 if it is about the run
-	Kind  string // "state", "pick", "best", "fit", "done", "fail", "checkpoint", "command", "warn"
+	Kind  string // "state", "pick", "best", "fit", "done", "stop", "fail", "checkpoint", "command", "warn"
 	Actor string // who asked, for commands
 	Text  string
 }

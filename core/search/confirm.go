@@ -31,7 +31,7 @@ func (c *confirming) next(ctx context.Context, trials []run.Trial) (run.Trial, m
 		case t.Arm != run.ArmSearch:
 		case t.State == run.Done && t.Score != nil:
 			found = append(found, t)
-		case t.State != run.Failed:
+		case t.State != run.Failed && t.State != run.Stopped:
 			return run.Trial{}, arch, run.ErrWait // it may be one of the best
 		}
 	}

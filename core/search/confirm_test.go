@@ -29,7 +29,7 @@ func scoredTrial(id int, score float64, parent int) run.Trial {
 func TestConfirmingProposes(t *testing.T) {
 	ctx := context.Background()
 	c := &confirming{proposer: over{}, cfg: ConfirmConfig{Best: 2, Repeats: 2}}
-	trials := []run.Trial{scoredTrial(0, 71, -1), scoredTrial(1, 73, -1), scoredTrial(2, 72, 0), scoredTrial(3, 70, -1)}
+	trials := []run.Trial{scoredTrial(0, 71, -1), scoredTrial(1, 73, -1), scoredTrial(2, 72, 0), scoredTrial(3, 70, -1), {ID: 4, State: run.Stopped}}
 	trials[3].State, trials[3].Score = run.Running, nil
 	_, _, err := c.next(ctx, trials)
 	require.ErrorIs(t, err, run.ErrWait, "a trial in training may be one of the best")
@@ -48,7 +48,7 @@ func TestConfirmingProposes(t *testing.T) {
 		require.Len(t, arch.Layers, 2)
 		got = append(got, due{next.Arm, next.Of, next.Repeat, next.Parent})
 		next.ID, next.State = len(trials), run.Running // results are not waited for
-		if next.ID == 6 {
+		if next.ID == 7 {
 			next.State = run.Failed // and a failure is not tried again
 		}
 		trials = append(trials, next)

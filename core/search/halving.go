@@ -46,48 +46,13 @@ func rungPoint(t *run.Trial, value float64, criteria []run.Criterion) []float64 
 	return p
 }
 
-// fewestPairs is how many trainings to the end a relation between rung and score needs.
-const fewestPairs = 3
-
-// expectedScore is what a trial that was stopped at a rung would have scored, by the line through those that went on from there: without it the surrogate would
-// take what is around it for unknown. Nil where too few went on. It never exceeds the median of the scores, because the trial was not among the best.
-func expectedScore(t *run.Trial, trials []run.Trial) *float64 {
-	if len(t.Rungs) == 0 || t.Rungs[len(t.Rungs)-1].Kept {
-		return nil
-	}
-	last := t.Rungs[len(t.Rungs)-1]
-	var x, y []float64
-	for i := range trials {
-		other := &trials[i]
-		if r := other.At(last.Name); r != nil && other.State == run.Done && other.Score != nil && other.Arm == run.ArmSearch {
-			x, y = append(x, r.Value), append(y, *other.Score)
-		}
-	}
-	if len(x) < fewestPairs {
-		return nil
-	}
-	sorted := slices.Sorted(slices.Values(y))
-	median := medianOf(sorted)
-	score := stat.Mean(y, nil)
-	if stat.Variance(x, nil) > 0 {
-		intercept, slope := stat.LinearRegression(x, y, nil, false)
-		score = intercept + max(slope, 0)*last.Value
-		if slope <= 0 {
-			score = median
-		}
-	}
-	lowest := 2*sorted[0] - median // a line goes on for ever; scores do not
-	score = min(max(score, lowest), median)
-	return &score
-}
-
 func medianOf(sorted []float64) float64 {
 	n := len(sorted)
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// rung compares a training with the others, and ends it if it is not among the best.
-func (c *candidate) rung(ctx context.Context, name string, value float64) error {
+// rung compares a training with the others by a value, which what says for people, and ends it if it is not among the best.
+func (c *candidate) rung(ctx context.Context, name, what string, value float64) error {
 	if c.cfg.Halving.Eta == 0 || c.trial.Arm != run.ArmSearch {
 		return nil
 	}
@@ -99,7 +64,12 @@ func (c *candidate) rung(ctx context.Context, name string, value float64) error 
 		return fmt.Errorf("rung %s: %w", name, err)
 	}
 	if !r.Kept {
-		return run.Enough("rank %d of %d at %s, with %.4g: not among the best 1/%d", r.Rank, r.Of, name, math.Abs(value), c.cfg.Halving.Eta)
+		for _, k := range criteria {
+			if k.Minimize {
+				what += ", " + k.Name
+			}
+		}
+		return run.Enough("rank %d of %d %s, not among the best 1/%d (%s)", r.Rank, r.Of, name, c.cfg.Halving.Eta, what)
 	}
 	return nil
 }
@@ -118,7 +88,7 @@ func (c *candidate) pretrainRung(ctx context.Context, total int) error {
 			return err
 		}
 		c.worker.Points(run.Point{Series: run.ValidationLoss, Step: c.state.Pretrain, Value: loss})
-		if err := c.rung(ctx, fmt.Sprintf("%g%% of pre-training", 100*share), -loss); err != nil {
+		if err := c.rung(ctx, fmt.Sprintf("at %g%% of pre-training", 100*share), fmt.Sprintf("held-out loss %.4g", loss), -loss); err != nil {
 			return err
 		}
 	}
@@ -135,7 +105,8 @@ func (c *candidate) taskRung(ctx context.Context) error {
 	for _, t := range c.data.Tasks[:done] {
 		scores = append(scores, c.state.Primary[t.Name()])
 	}
-	return c.rung(ctx, fmt.Sprintf("the mean of %d tasks", done), stat.Mean(scores, nil))
+	mean := stat.Mean(scores, nil)
+	return c.rung(ctx, fmt.Sprintf("after %d of %d tasks", done, len(c.data.Tasks)), fmt.Sprintf("mean score %.4g", mean), mean)
 }
 
 // measure times steps of pre-training until there are enough, and ends the training where what was measured is out of bounds.

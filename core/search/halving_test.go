@@ -50,28 +50,6 @@ func TestJudgeSeesAllObjectives(t *testing.T) {
 	require.Equal(t, run.Rung{Rank: 4, Of: 4}, r)
 }
 
-func TestExpectedScore(t *testing.T) {
-	line := func(values, scores []float64) []run.Trial {
-		var trials []run.Trial
-		for i, v := range values {
-			u := atRung(i, v)
-			u.State, u.Score = run.Done, &scores[i]
-			trials = append(trials, u)
-		}
-		return trials
-	}
-	stopped := run.Trial{Rungs: []run.Rung{{Name: "third", Value: 7, Kept: true}, {Name: "half", Value: 1.5}}}
-	trials := line([]float64{1, 2, 3, 4}, []float64{60, 62, 64, 66})
-	require.InDelta(t, 61, *expectedScore(&stopped, trials), 1e-9)
-	stopped.Rungs[1].Value = 5
-	require.InDelta(t, 63, *expectedScore(&stopped, trials), 1e-9, "no better than the median")
-	stopped.Rungs[1].Value = -100
-	require.InDelta(t, 57, *expectedScore(&stopped, trials), 1e-9, "a line goes on for ever; scores do not")
-	require.InDelta(t, 63, *expectedScore(&stopped, line([]float64{4, 3, 2, 1}, []float64{60, 62, 64, 66})), 1e-9, "a rung that says nothing")
-	require.Nil(t, expectedScore(&stopped, trials[:2]))
-	require.Nil(t, expectedScore(&run.Trial{}, trials), "stopped by a person or a constraint")
-}
-
 const tinyArch = `{"l":2,"o":["sa","c"],"h":[32,64],"n":[2,2],"f":[[64],[64,64]],"p":["wma",5]}`
 
 // goalTrial is a trial of a search for which tinyArch stands.
@@ -121,8 +99,8 @@ func TestStoppedTrainingsSayWhy(t *testing.T) {
 		others []run.Trial
 		change func(*Config)
 	}{
-		"rank 4 of 4 at 40% of pre-training": {rival("40% of pre-training", -0.1), func(c *Config) { c.Halving = HalvingConfig{Eta: 2, Pretrain: []float64{0.4}} }},
-		"rank 4 of 4 at the mean of 2 tasks": {rival("the mean of 2 tasks", 101), func(c *Config) { c.Halving = HalvingConfig{Eta: 2, Tasks: []int{2}} }},
+		"rank 4 of 4 at 40% of pre-training": {rival("at 40% of pre-training", -0.1), func(c *Config) { c.Halving = HalvingConfig{Eta: 2, Pretrain: []float64{0.4}} }},
+		"rank 4 of 4 after 2 of 4 tasks":     {rival("after 2 of 4 tasks", 101), func(c *Config) { c.Halving = HalvingConfig{Eta: 2, Tasks: []int{2}} }},
 		"above the constraint 0.5":           {nil, func(c *Config) { c.Constraints = map[string]float64{run.MemoryMB: 0.5} }},
 		"step_seconds is":                    {nil, func(c *Config) { c.Constraints = map[string]float64{run.StepSeconds: 1e-9} }},
 	} {

@@ -30,7 +30,7 @@ type Outcome struct {
 	Index int // position in the library
 	// Pending is true while it is queued or in training. A failed one is neither pending nor scored.
 	Pending bool
-	Score   *float64 // higher is better; nil while pending or when it failed
+	Score   *float64 // higher is better; nil while pending, when it failed, and when it was stopped before its end
 	// Values are those of the policy's criteria, as far as they were measured; a trial without a score may have them.
 	Values []float64
 }

@@ -158,9 +158,7 @@ func (s *searching) outcomes(trials []run.Trial) ([]LevelOutcome, error) {
 		switch t.State {
 		case run.Done:
 			o.Score = t.Score
-		case run.Failed:
-		case run.Stopped:
-			o.Score = expectedScore(&t, trials)
+		case run.Failed, run.Stopped:
 		default:
 			o.Pending = true
 		}
