@@ -27,6 +27,7 @@ import (
 
 // bench is a worker slot in memory. It asks for a pause after a number of step boundaries.
 type bench struct {
+	run.Worker            // nil: what a Flexora run does not ask for
 	pauseAfter, asked int // pauseAfter -1: never
 	blobs             map[string][]byte
 	checkpoint        string
