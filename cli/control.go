@@ -131,7 +131,7 @@ func enlarge(ctx context.Context, w *workspace, c *run.Command, candidates int) 
 	}
 	config := c.Config
 	if config == nil {
-		config, c.Criteria = r.Config, r.Criteria
+		config = r.Config
 	}
 	if config, c.Budget, err = search.WithCandidates(config, candidates, r.Trials); err != nil {
 		return usageError{err}
@@ -167,7 +167,7 @@ func (a *app) reconfigure(c *run.Command, preset, config string) error {
 	if c.Config, err = json.Marshal(cfg); err != nil {
 		return fmt.Errorf("encode configuration: %w", err)
 	}
-	c.Budget, c.Criteria = cfg.Budget(), cfg.Criteria()
+	c.Budget = cfg.Budget()
 	return nil
 }
 

@@ -83,7 +83,7 @@ func (a *app) search(cmd *cobra.Command, f searchFlags) error {
 		return fmt.Errorf("encode configuration: %w", err)
 	}
 	return a.launch(cmd.Context(), run.Run{
-		Kind: search.KindName, Seed: a.seed, Config: text, Budget: cfg.Budget(), Workers: workers(f.workers), Objective: search.Objective(), Criteria: cfg.Criteria(),
+		Kind: search.KindName, Seed: a.seed, Config: text, Budget: cfg.Budget(), Workers: workers(f.workers), Objective: search.Objective(),
 	}, f.plain)
 }
 

@@ -23,6 +23,7 @@ func (c *Controller) branch(a *active, cmd Command) Reply {
 		return reply
 	}
 	r := branchOf(a.Run, n, cmd, c.opts.Clock())
+	r.Criteria = c.criteria(r.Kind, r.Config)
 	// Until the last trial is copied the stored run says that it is not whole.
 	r.State, r.Error = Failed, fmt.Sprintf("branching from %s was interrupted; branch again", a.ID)
 	r, err := c.store.CreateRun(c.ctx, r)
@@ -76,10 +77,10 @@ func (c *Controller) branchChanges(a *active, n int, cmd *Command) (Reply, bool)
 func branchOf(parent Run, n int, cmd Command, now time.Time) Run {
 	r := Run{
 		Kind: parent.Kind, Want: Paused, Created: now, Seed: parent.Seed, Config: parent.Config, Budget: parent.Budget,
-		Workers: parent.Workers, Parent: parent.ID, ParentTrials: n, Objective: parent.Objective, Criteria: parent.Criteria,
+		Workers: parent.Workers, Parent: parent.ID, ParentTrials: n, Objective: parent.Objective,
 	}
 	if cmd.Config != nil {
-		r.Config, r.Criteria = json.RawMessage(cmd.Config), cmd.Criteria
+		r.Config = json.RawMessage(cmd.Config)
 	}
 	if cmd.Budget > 0 {
 		r.Budget = cmd.Budget

@@ -111,8 +111,7 @@ func (c *Controller) resume(a *active, cmd Command) Reply {
 	}
 	if cmd.Config != nil {
 		a.Config, a.surrogate = cmd.Config, nil // another policy may have none
-		a.Criteria = cmd.Criteria
-		a.standing = standingOf(a.trials, a.goals())
+		c.compareAnew(a)
 	}
 	if cmd.Budget > 0 {
 		a.Budget = cmd.Budget

@@ -218,6 +218,7 @@ func (c *Controller) Create(ctx context.Context, r Run) (Run, error) {
 		return Run{}, fmt.Errorf("create run: %d workers, must be at least 1", r.Workers)
 	}
 	r.Created, r.State, r.Want = c.opts.Clock(), Queued, Running
+	r.Criteria = c.criteria(r.Kind, r.Config)
 	var err error
 	if derr := c.do(ctx, func() {
 		if c.closing {

@@ -2,6 +2,7 @@ package run
 
 import (
 	"cmp"
+	"encoding/json"
 	"math"
 	"slices"
 
@@ -13,6 +14,19 @@ type Criterion struct {
 	Name     string
 	Minimize bool
 	Max      float64 // 0 for no bound
+}
+
+// Comparer is a Kind whose runs are compared by more than the objective. Criteria reads by what from a configuration.
+type Comparer interface {
+	Criteria(config json.RawMessage) []Criterion
+}
+
+// criteria are what a kind's configuration asks for.
+func (c *Controller) criteria(kind string, config json.RawMessage) []Criterion {
+	if k, ok := c.kinds[kind].(Comparer); ok {
+		return k.Criteria(config)
+	}
+	return nil
 }
 
 // Names of criteria.

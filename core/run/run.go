@@ -207,8 +207,6 @@ type Command struct {
 	// Workers and Budget change the run's own with Resume and Branch; 0 leaves them.
 	Workers int
 	Budget  int
-	// Criteria replace the run's where Config replaces the configuration.
-	Criteria []Criterion
 	// Changes are "key=value" for Set and Branch; the key workers is the run's, all others are its configuration's.
 	Changes []string
 	Actor   string

@@ -22,6 +22,12 @@ func standingOf(trials []*Trial, g goals) standing {
 	return s
 }
 
+// compareAnew brings criteria and standing up to date with the run's configuration.
+func (c *Controller) compareAnew(a *active) {
+	a.Criteria = c.criteria(a.Kind, a.Config)
+	a.standing = standingOf(a.trials, a.goals())
+}
+
 func (t *Trial) scored() bool { return t != nil && t.State == Done && t.Score != nil }
 
 // Found reports whether the trial has a score that counts in the search. The scores of retrainings say how good that one was.

@@ -93,6 +93,7 @@ func (c *Controller) set(a *active, cmd Command) Reply {
 			return refuse("%v", err)
 		}
 		a.Config, a.Budget = config, budget
+		c.compareAnew(a)
 	}
 	if workers > 0 {
 		a.Workers = workers

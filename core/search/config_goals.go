@@ -1,6 +1,7 @@
 package search
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,6 +31,15 @@ func (c Config) Criteria() []run.Criterion {
 		}
 	}
 	return out
+}
+
+// Criteria implements run.Comparer. A configuration that cannot be read has none; who opens the run says why.
+func (k *Kind) Criteria(config json.RawMessage) []run.Criterion {
+	var c Config
+	if json.Unmarshal(config, &c) != nil {
+		return nil
+	}
+	return c.Criteria()
 }
 
 // measures reports whether any of the criteria is known from training only.

@@ -23,6 +23,7 @@ var (
 	_ run.Kind       = (*Kind)(nil)
 	_ run.Describer  = (*Kind)(nil)
 	_ run.Configurer = (*Kind)(nil)
+	_ run.Comparer   = (*Kind)(nil)
 	_ run.Changer    = (*job)(nil)
 )
 

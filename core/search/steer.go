@@ -46,7 +46,7 @@ func (a AcquisitionConfig) validate(check func(ok bool, format string, args ...a
 }
 
 // goingKeys can be changed while trained trials stay: their scores do not depend on them.
-var goingKeys = []string{"candidates", "acquisition.", "checkpoint_seconds", "confirm.", "transfer.threshold"}
+var goingKeys = []string{"candidates", "acquisition.", "checkpoint_seconds", "confirm.", "halving.", "transfer.threshold"}
 
 // Configure implements run.Configurer.
 func (k *Kind) Configure(r run.Run, trials []*run.Trial, changes []string, going bool) (json.RawMessage, int, error) {

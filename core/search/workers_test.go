@@ -92,7 +92,7 @@ func TestEightWorkersClimbWithoutDuplicate(t *testing.T) {
 	for i, hash := range lib.Hashes {
 		lib.Index[hash] = i
 	}
-	outcomes := inParallel(t, 8, 1000, func(o []LevelOutcome) (LevelPick, error) { return h.Next(context.Background(), o) },
+	outcomes := inParallel(t, 8, 1000, func(o []LevelOutcome) (LevelPick, error) { return h.Next(context.Background(), o, nil) },
 		func(p LevelPick) string { return h.Library(p.Level).Hashes[p.Index] }, func(p LevelPick) float64 { return scores[p.Index] })
 	require.Equal(t, 3, outcomes[999].Level, fmt.Sprint("level of the last of ", len(outcomes)))
 }
