@@ -44,7 +44,7 @@ func (m *model) factLines(w int) []textLine {
 		out = append(out, field("surrogate", fmt.Sprintf("%s, NLL %s, fit %s", plural(s.Fitted, "trial"), scoreText(s.Loss), secondsText(s.FitSeconds))))
 	}
 	if r.Thinking != "" {
-		out = append(out, wrapped("now", r.Thinking, plain, w)...)
+		out = append(out, wrapped("now", m.thinkingText(r), plain, w)...)
 	}
 	direction := "lower is better"
 	if r.Objective.Maximize {

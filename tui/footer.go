@@ -40,7 +40,7 @@ func (p *painter) statusText() (string, style) {
 	case m.derived.run != nil && m.derived.run.State == run.Failed:
 		return "failed: " + m.derived.run.Error, bad
 	case m.derived.run != nil && m.derived.run.Thinking != "":
-		return m.derived.run.Thinking, dim
+		return m.thinkingText(m.derived.run), dim
 	case m.filters[m.screen] != "":
 		return "filter: " + m.filters[m.screen], dim
 	case m.derived.run != nil && len(m.derived.run.Events) > 0 && m.screen != logs:

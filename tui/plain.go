@@ -140,7 +140,7 @@ func (f *follower) see(r *run.RunView, now time.Time) {
 			}
 		}
 		if r.Thinking != "" {
-			f.print("%s %s\n", now.Format("15:04:05"), r.Thinking)
+			f.print("%s %s\n", now.Format("15:04:05"), activityText(r))
 		}
 	}
 	f.last = r

@@ -99,7 +99,7 @@ func StatusText(r run.RunView, now time.Time) (text string) {
 		fmt.Fprintf(&b, "best: #%d %s, %s %s, %s parameters\n", t.ID, t.Title, objectiveText(r.Objective), scoreText(*t.Score), paramsText(t.Params))
 	}
 	if r.Thinking != "" {
-		fmt.Fprintf(&b, "now: %s\n", r.Thinking)
+		fmt.Fprintf(&b, "now: %s\n", activityText(&r))
 	}
 	for i := range r.Workers {
 		fmt.Fprintln(&b, workerText(&r, &r.Workers[i], now))

@@ -20,6 +20,7 @@ type active struct {
 	halted   chan struct{} // closed when pause becomes true
 	slots    []*slot
 	thinking string
+	doing    *activities // reports of what it thinks; nil while it does not
 	opening  bool
 	waiting  bool // Next said ErrWait; cleared by a result
 	spent    bool // Next said ErrDone
@@ -195,6 +196,9 @@ func (a *active) view(now time.Time) RunView {
 	v := RunView{
 		Run: a.Run, Trials: a.trials, Done: a.done, FailedN: a.failed, StoppedN: a.stopped, Best: a.bestID(), BestSoFar: a.bestSoFar, Frontier: a.frontierIDs(),
 		Events: a.events, Surrogate: a.surrogate, Thinking: a.thinking,
+	}
+	if a.thinking != "" {
+		v.Activity = a.doing.view(now)
 	}
 	if a.State == Running || a.State == Pausing || a.State == Stopping {
 		v.Seconds += max(0, now.Sub(a.since).Seconds())

@@ -35,7 +35,8 @@ func (c *Controller) start(a *active) {
 // open makes the job in its own goroutine: reading data may take a while.
 func (c *Controller) open(a *active) {
 	a.opening, a.thinking = true, "opening"
-	kind, r, trials, ctx := c.kinds[a.Kind], a.Run, a.history(), a.ctx
+	a.doing = &activities{clock: c.opts.Clock}
+	kind, r, trials, ctx := c.kinds[a.Kind], a.Run, a.history(), a.doing.within(a.ctx)
 	c.background(func() func() {
 		var job Job
 		state, err := c.store.JobState(ctx, r.ID)
@@ -101,7 +102,8 @@ func (c *Controller) schedule(a *active) {
 // propose asks the job for the next trial.
 func (c *Controller) propose(a *active) {
 	a.thinking = "choosing the next candidate"
-	job, ctx, trials, results := a.job, a.ctx, a.history(), a.results
+	a.doing = &activities{clock: c.opts.Clock}
+	job, ctx, trials, results := a.job, a.doing.within(a.ctx), a.history(), a.results
 	c.background(func() func() {
 		t, state, view, err := job.next(ctx, trials)
 		return func() {

@@ -35,6 +35,8 @@ type RunView struct {
 	ETA       time.Duration // 0 if unknown
 	// Thinking is what the run does while no worker trains: "fitting the surrogate", "" otherwise.
 	Thinking string
+	// Activity is the long step of that, if it reports one.
+	Activity Activity
 }
 
 // WorkerView is one slot.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"flexi/core/text"
 	"flexi/core/text/demo"
@@ -30,22 +31,26 @@ func (t *TaskData) Name() string { return t.Task().Name }
 // demoDocuments is the length of the built-in pre-training text.
 const demoDocuments = 4000
 
-// LoadData reads what the configuration names. It calls report with what it is doing.
-func LoadData(ctx context.Context, c Config, seed uint64, report func(string)) (*Data, error) {
+// Report is told what a long step does and how far it is; total is 0 where that cannot be told.
+type Report func(what string, done, total int)
+
+// LoadData reads what the configuration names. It calls report, from several goroutines, with what it is doing.
+func LoadData(ctx context.Context, c Config, seed uint64, report Report) (*Data, error) {
 	tok, corpus, tasks, err := readData(ctx, c, seed, report)
 	if err != nil {
 		return nil, err
 	}
-	report("tokenising " + corpus.Name)
+	tokenising := "tokenising " + strings.TrimSpace(corpus.Name)
+	report(tokenising, 0, len(corpus.Documents))
 	d := &Data{Tokenizer: tok}
 	d.Pretraining, err = text.NewPretraining(ctx, tok, corpus, text.PretrainOptions{
-		Seq: c.Pretrain.Seq, Batch: c.Pretrain.Batch, Seed: seed, ValidationShare: heldOutShare,
+		Seq: c.Pretrain.Seq, Batch: c.Pretrain.Batch, Seed: seed, ValidationShare: heldOutShare, Progress: func(done, all int) { report(tokenising, done, all) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("prepare pre-training text: %w", err)
 	}
-	for _, t := range tasks {
-		report("tokenising " + t.Name)
+	for i, t := range tasks {
+		report("tokenising tasks", i, len(tasks))
 		l, err := text.NewLoader(tok, t, text.LoaderOptions{Batch: c.Finetune.Batch, MaxSeq: c.Finetune.MaxSeq, Seed: seed, Limit: c.Finetune.Limit})
 		if err != nil {
 			return nil, fmt.Errorf("prepare task %s: %w", t.Name, err)
@@ -61,9 +66,9 @@ func LoadData(ctx context.Context, c Config, seed uint64, report func(string)) (
 // heldOutShare is the share of the documents held out of pre-training.
 const heldOutShare = 0.05
 
-func readData(ctx context.Context, c Config, seed uint64, report func(string)) (text.Tokenizer, text.Corpus, []text.Task, error) {
+func readData(ctx context.Context, c Config, seed uint64, report Report) (text.Tokenizer, text.Corpus, []text.Task, error) {
 	if c.Data.Dir == "" {
-		report("generating the demo language")
+		report("generating the demo language", 0, 0)
 		return demo.Tokenizer(), demo.Corpus(seed, demoDocuments), demo.Tasks(seed), nil
 	}
 	tok, err := text.LoadTokenizer(c.Data.path(c.Data.Tokenizer))
@@ -72,8 +77,10 @@ func readData(ctx context.Context, c Config, seed uint64, report func(string)) (
 	}
 	opts := text.ReadOptions{SkipBad: c.Data.SkipBad, MaxBytes: int64(c.Data.CorpusMB * 1e6)}
 	var corpus text.Corpus
-	for _, name := range c.Data.Corpora {
-		report("reading " + name)
+	const reading = "reading text and tasks"
+	parts := len(c.Data.Corpora) + len(c.Data.Tasks)
+	for i, name := range c.Data.Corpora {
+		report(reading, i, parts)
 		part, err := text.ReadCorpus(c.Data.path(name), opts)
 		if err != nil {
 			return nil, text.Corpus{}, nil, err
@@ -83,14 +90,14 @@ func readData(ctx context.Context, c Config, seed uint64, report func(string)) (
 		corpus.Skipped += part.Skipped
 	}
 	var tasks []text.Task
-	for _, name := range c.Data.Tasks {
-		report("reading " + name)
+	for i, name := range c.Data.Tasks {
+		report(reading, len(c.Data.Corpora)+i, parts)
 		t, err := text.ReadTask(c.Data.glue(), name, opts)
 		if err != nil {
 			return nil, text.Corpus{}, nil, err
 		}
 		if t.Skipped > 0 {
-			report(fmt.Sprintf("%s: %d malformed rows skipped", name, t.Skipped))
+			report(fmt.Sprintf("%s: %d malformed rows skipped", name, t.Skipped), len(c.Data.Corpora)+i+1, parts)
 		}
 		tasks = append(tasks, t)
 	}

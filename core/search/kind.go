@@ -84,7 +84,7 @@ func (j *job) remember(trials []run.Trial) error {
 }
 
 // load reads the data once; the first caller does the work and reports it.
-func (j *job) load(ctx context.Context, report func(string)) (*Data, error) {
+func (j *job) load(ctx context.Context, report Report) (*Data, error) {
 	j.dataMu.Lock()
 	defer j.dataMu.Unlock()
 	if j.data == nil {
@@ -103,7 +103,7 @@ func (j *job) Next(ctx context.Context, trials []run.Trial) (run.Trial, error) {
 	if err := j.remember(trials); err != nil {
 		return run.Trial{}, err
 	}
-	data, err := j.load(ctx, func(string) {})
+	data, err := j.load(ctx, func(what string, done, total int) { run.Report(ctx, what, done, total) })
 	if err != nil {
 		return run.Trial{}, err
 	}
@@ -142,7 +142,7 @@ func (j *job) View() *run.Surrogate {
 
 // Train trains one candidate, on its slot's share of the processor where that is the device.
 func (j *job) Train(ctx context.Context, t run.Trial, w run.Worker) (run.Result, error) {
-	data, err := j.load(ctx, func(what string) { w.Progress(run.Progress{Phase: what}) })
+	data, err := j.load(ctx, func(what string, done, total int) { w.Progress(run.Progress{Phase: what, Step: done, Steps: total}) })
 	if err != nil {
 		return run.Result{}, err
 	}

@@ -23,7 +23,7 @@ type LibraryOptions struct {
 	Seed       uint64
 	Paper      bool // graphs of the 2021 scheme and the paper's embedding procedure, see EmbedOptions.Paper
 	Threads    int  // 0 is all cores
-	// Progress, if not nil, is called while the embedding is computed, from one goroutine.
+	// Progress is called while the embedding is computed, from one goroutine; nil reports to the run.
 	Progress func(done, total int, stress float64)
 }
 
@@ -67,6 +67,11 @@ func NewLibrary(ctx context.Context, space *Space, archs []model.Arch, o Library
 	distances, err := NewDistances(space, lib.Archs, scheme, o.EdgeWeight)
 	if err != nil {
 		return nil, fmt.Errorf("build library: %w", err)
+	}
+	if o.Progress == nil {
+		o.Progress = func(done, total int, _ float64) {
+			run.Report(ctx, fmt.Sprintf("embedding %d architectures", lib.Len()), done, total)
+		}
 	}
 	e, err := o.embedding(ctx, distances, lib.Hashes, space.Prices())
 	if err != nil {

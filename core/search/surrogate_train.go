@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+
+	"flexi/core/run"
 )
 
 // trainable is a surrogate network as training sees it.
@@ -64,6 +66,7 @@ func trainNet(ctx context.Context, n trainable, s samples, plan schedule, rng *r
 	}
 	stop, last := stopRule{previous: math.Inf(1)}, math.NaN()
 	for epoch, updates := 0, 0; epoch < plan.epochs && (plan.updates == 0 || updates < plan.updates); epoch++ {
+		run.Report(ctx, "fitting the surrogate", epoch, plan.epochs)
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
