@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"flexi/core/search"
 	"flexi/core/search/table"
 )
 
@@ -20,7 +19,7 @@ func (a *app) benchTableCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "table FILE.csv.gz",
 		Short: "Replay search policies on a table of trained architectures",
-		Long:  "FILE.json beside the table describes its columns. A query is one distinct architecture. Policies: " + strings.Join(search.PolicyNames(), ", ") + ".",
+		Long:  "FILE.json beside the table describes its columns. A query is one distinct architecture. Policies: " + strings.Join(table.Policies(), ", ") + ".",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if queries < 1 || seeds < 1 {
@@ -53,7 +52,7 @@ func (a *app) benchTableCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&policies, "policies", search.PolicyNames(), "policies to replay")
+	f.StringSliceVar(&policies, "policies", table.Policies(), "policies to replay")
 	f.IntVar(&queries, "queries", 200, "distinct architectures per seed")
 	f.IntVar(&seeds, "seeds", 20, "seeds")
 	f.Float64Var(&target, "target", 0, "also count the queries to this value")

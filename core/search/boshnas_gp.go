@@ -229,7 +229,7 @@ func (p *boshnasGP) belief(q *gauss.Posterior, i int) Belief {
 	var b Belief
 	z, v := q.Predict(i)
 	b.Mean, b.Epistemic, b.Aleatoric = q.Uncertainty(z, v)
-	b.Acquisition = q.Warp.Scale * q.Warp.Spread * math.Exp(logImprovement(z-q.Best, v))
+	b.Acquisition = q.Warp.Scale * q.Warp.Spread * math.Exp(LogImprovement(z-q.Best, v))
 	return b
 }
 

@@ -103,7 +103,7 @@ func (p *boshnasGP) best(candidates []int, aleatoric bool) []int {
 		if p.criteria != nil {
 			return p.criteria.acquisition(i, normal{z, math.Sqrt(v)}, exact)
 		}
-		return logImprovement(z-p.posterior.Best, v)
+		return LogImprovement(z-p.posterior.Best, v)
 	}
 	bounds := make([]scored, len(candidates))
 	for n, i := range candidates {
@@ -141,10 +141,10 @@ func predict(q *gauss.Posterior, i int, exact bool) (z, v float64) {
 	return q.Bound(i)
 }
 
-// logImprovement is the logarithm of the expected improvement of a normal variable whose mean exceeds the best by gain:
+// LogImprovement is the logarithm of the expected improvement of a normal variable whose mean exceeds the best by gain:
 //
 //	EI = sd (u Phi(u) + phi(u)), u = gain/sd; far below, EI tends to sd phi(u) (1/u² - 3/u⁴)
-func logImprovement(gain, variance float64) float64 {
+func LogImprovement(gain, variance float64) float64 {
 	sd := math.Sqrt(variance)
 	u := gain / sd
 	logDensity := -u*u/2 - 0.5*math.Log(2*math.Pi)

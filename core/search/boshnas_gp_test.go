@@ -97,7 +97,7 @@ func TestRankingIsThatOfAllImprovements(t *testing.T) {
 	p, h := fitted(t, 30, nil)
 	value := func(i int) float64 {
 		z, v := p.posterior.Predict(i)
-		return logImprovement(z-p.posterior.Best, v)
+		return LogImprovement(z-p.posterior.Best, v)
 	}
 	ranked := p.best(h.allUnseen(), false)
 	above := 0
@@ -154,15 +154,15 @@ func TestLogImprovement(t *testing.T) {
 			for x := -12.0; x < 12; x += h {
 				sum += h * max(0, gain+sd*x) * math.Exp(-x*x/2) / math.Sqrt(2*math.Pi)
 			}
-			if got := logImprovement(gain, sd*sd); math.Abs(got-math.Log(sum)) > 1e-3 {
+			if got := LogImprovement(gain, sd*sd); math.Abs(got-math.Log(sum)) > 1e-3 {
 				t.Errorf("gain %g, sd %g: %g, want %g", gain, sd, got, math.Log(sum))
 			}
 		}
 	}
-	if a, b := logImprovement(-20.001, 1), logImprovement(-19.999, 1); math.Abs(b-a-0.04) > 0.001 {
+	if a, b := LogImprovement(-20.001, 1), LogImprovement(-19.999, 1); math.Abs(b-a-0.04) > 0.001 {
 		t.Errorf("a jump from %g to %g where the expansion begins", b, a)
 	}
-	if v := logImprovement(-100, 1); math.IsInf(v, 0) || math.IsNaN(v) {
+	if v := LogImprovement(-100, 1); math.IsInf(v, 0) || math.IsNaN(v) {
 		t.Errorf("far below: %g", v)
 	}
 }

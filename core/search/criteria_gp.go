@@ -157,9 +157,9 @@ func (c *criteriaGP) acquisition(i int, score normal, exact bool) float64 {
 		}
 		return inside + c.improving.log(beliefs)
 	case math.IsInf(c.best, -1):
-		return inside + searchingWeight*logImprovement(score.mean, score.sd*score.sd)
+		return inside + searchingWeight*LogImprovement(score.mean, score.sd*score.sd)
 	}
-	return inside + logImprovement(score.mean-c.best, score.sd*score.sd)
+	return inside + LogImprovement(score.mean-c.best, score.sd*score.sd)
 }
 
 // inside is the logarithm of the probability of being within the bounds; false while nothing is measured that should be.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"flexi/core/search"
+	"flexi/core/search/peer"
 )
 
 // Checkpoints are the query counts at which the best value is reported.
@@ -83,8 +84,25 @@ func (t *Table) library() *search.Library {
 	return l
 }
 
+// Policies lists the names that Replay knows, sorted: the policies of a search and their peers.
+func Policies() []string {
+	return slices.Sorted(slices.Values(append(search.PolicyNames(), peer.Names()...)))
+}
+
+// newPolicy makes a policy or a peer. Evolution mutates choices where the table describes them.
+func newPolicy(name string, lib *search.Library, seed uint64) (search.Policy, error) {
+	if slices.Contains(peer.Names(), name) {
+		return peer.New(name, lib, seed)
+	}
+	o := search.PolicyOptions{Seed: seed, Patience: -1}
+	if len(lib.Codes) > 0 {
+		o.Neighbours = peer.NewChanges(lib).Of
+	}
+	return search.NewPolicy(name, lib, o)
+}
+
 func replayOne(ctx context.Context, t *Table, lib *search.Library, policy string, queries int, seed uint64) ([]float64, error) {
-	p, err := search.NewPolicy(policy, lib, search.PolicyOptions{Seed: seed, Patience: -1})
+	p, err := newPolicy(policy, lib, seed)
 	if err != nil {
 		return nil, err
 	}
