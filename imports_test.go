@@ -32,6 +32,7 @@ var soleImporters = []struct {
 	{"charm.land/bubbletea/v2", []string{"flexi/tui", "flexi/cli"}, "one place owns the terminal"},
 	{"charm.land/wish/v2", []string{"flexi/tui/remote"}, "one place lets strangers in"},
 	{"github.com/spf13/cobra", []string{"flexi/cli"}, "flags become configuration at the edge"},
+	{"gonum.org/v1/plot", []string{"flexi/cli"}, "figures are files that a command writes"},
 }
 
 func goList(t *testing.T, args ...string) []string {

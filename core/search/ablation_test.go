@@ -35,7 +35,7 @@ func TestAblation(t *testing.T) {
 			t.Skipf("no table: %v", err)
 		}
 		for _, policy := range strings.Split(*ablationPolicies, ",") {
-			r, err := table.Replay(context.Background(), tab, policy, *ablationQueries, *ablationSeeds, math.NaN())
+			r, err := table.Replay(context.Background(), tab, policy, table.Options{Queries: *ablationQueries, Seeds: *ablationSeeds, FirstSeed: 1, Target: math.NaN()})
 			if err != nil {
 				t.Fatal(err)
 			}

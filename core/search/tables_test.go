@@ -33,7 +33,7 @@ func TestBoshnasOnTables(t *testing.T) {
 
 func replay(t *testing.T, tab *table.Table, policy string) table.Result {
 	t.Helper()
-	r, err := table.Replay(context.Background(), tab, policy, 200, 20, math.NaN())
+	r, err := table.Replay(context.Background(), tab, policy, table.Options{Queries: 200, Seeds: 20, FirstSeed: 1, Target: math.NaN()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ func TestPeersAreAsGoodAsPublished(t *testing.T) {
 	for name, published := range map[string]float64{
 		"gp": 91.57, "bananas": 91.57, "forest": 91.37, "evolution": 91.38, "tpe": 91.29, "local": 91.31, "random": 90.69,
 	} {
-		r, err := Replay(context.Background(), tab, name, 100, 20, math.NaN())
+		r, err := Replay(context.Background(), tab, name, Options{Queries: 100, Seeds: 20, FirstSeed: 1, Target: math.NaN()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,51 +26,72 @@ type Result struct {
 	Hits             int      `json:"hits"`
 	QueriesToTarget  *float64 `json:"queries_to_target,omitempty"`
 	Seeds            int      `json:"seeds"`
-	Seconds          float64  `json:"seconds"` // median per seed
-	// Curves are the best so far after every query, per seed.
+	FirstSeed        uint64   `json:"first_seed"`
+	// Seconds is the median of a whole search, SecondsPerProposal that divided by its queries.
+	Seconds            float64 `json:"seconds"`
+	SecondsPerProposal float64 `json:"seconds_per_proposal"`
+	// Against compares with another policy of the same run, nil if there is none or too few seeds.
+	Against *Comparison `json:"against,omitempty"`
+	// Curves are the best so far after every query, per seed, oriented like a table's scores.
 	Curves [][]float64 `json:"-"`
+
+	toOptimum, toTarget []float64 // queries per seed, +Inf where they did not suffice
 }
 
-// Replay runs a policy on the table for seeds 1 to seeds, with the given number of distinct queries each.
-// Target, if not NaN, is a value whose first reaching is counted too.
-func Replay(ctx context.Context, t *Table, policy string, queries, seeds int, target float64) (Result, error) {
-	r := Result{Policy: policy, Seeds: seeds, Best: map[int][3]float64{}}
-	queries = min(queries, len(t.Scores))
+// Options say how policies are replayed.
+type Options struct {
+	Queries   int    // distinct architectures per search
+	Seeds     int    // searches, one per seed
+	FirstSeed uint64 // the others follow it
+	// Target is a value whose first reaching is counted too; NaN for none.
+	Target float64
+	// Progress, if not nil, is called after each search with the number of those done.
+	Progress func(done int)
+}
+
+// Replay runs a policy on the table, once per seed.
+func Replay(ctx context.Context, t *Table, policy string, o Options) (Result, error) {
+	r := Result{Policy: policy, Seeds: o.Seeds, FirstSeed: o.FirstSeed, Best: map[int][3]float64{}}
+	queries := min(o.Queries, len(t.Scores))
 	lib := t.library()
-	var toOptimum, toTarget, seconds []float64
-	for seed := 1; seed <= seeds; seed++ {
-		start := time.Now()
-		curve, err := replayOne(ctx, t, lib, policy, queries, uint64(seed))
+	var seconds []float64
+	for n := range o.Seeds {
+		start, seed := time.Now(), o.FirstSeed+uint64(n)
+		curve, err := replayOne(ctx, t, lib, policy, queries, seed)
 		if err != nil {
 			return r, fmt.Errorf("policy %s, seed %d: %w", policy, seed, err)
 		}
 		seconds = append(seconds, time.Since(start).Seconds())
 		r.Curves = append(r.Curves, curve)
-		toOptimum = append(toOptimum, reached(curve, t.Best()))
-		if !math.IsInf(toOptimum[len(toOptimum)-1], 1) {
+		r.toOptimum = append(r.toOptimum, reached(curve, t.Best()))
+		if !math.IsInf(r.toOptimum[n], 1) {
 			r.Hits++
 		}
-		if !math.IsNaN(target) {
-			oriented := target
-			if !t.Maximize {
-				oriented = -target
-			}
-			toTarget = append(toTarget, reached(curve, oriented))
+		if !math.IsNaN(o.Target) {
+			r.toTarget = append(r.toTarget, reached(curve, t.Value(o.Target)))
+		}
+		if o.Progress != nil {
+			o.Progress(n + 1)
 		}
 	}
 	r.Seconds = quantile(seconds, 0.5)
-	r.QueriesToOptimum, r.QueriesToTarget = medianReached(toOptimum), medianReached(toTarget)
+	r.SecondsPerProposal = r.Seconds / float64(queries)
+	r.QueriesToOptimum, r.QueriesToTarget = medianReached(r.toOptimum), medianReached(r.toTarget)
 	for _, n := range Checkpoints {
-		if n > queries {
-			continue
+		if n <= queries {
+			r.Best[n] = r.Quartiles(t, n)
 		}
-		at := make([]float64, seeds)
-		for i, c := range r.Curves {
-			at[i] = t.Value(c[n-1])
-		}
-		r.Best[n] = [3]float64{quantile(at, 0.25), quantile(at, 0.5), quantile(at, 0.75)}
 	}
 	return r, nil
+}
+
+// Quartiles are those of the best value after n queries over the seeds, lowest first.
+func (r *Result) Quartiles(t *Table, n int) [3]float64 {
+	at := make([]float64, len(r.Curves))
+	for i, c := range r.Curves {
+		at[i] = t.Value(c[n-1])
+	}
+	return [3]float64{quantile(at, 0.25), quantile(at, 0.5), quantile(at, 0.75)}
 }
 
 // library presents the table to a policy as it sees a design space.
@@ -87,6 +108,14 @@ func (t *Table) library() *search.Library {
 // Policies lists the names that Replay knows, sorted: the policies of a search and their peers.
 func Policies() []string {
 	return slices.Sorted(slices.Values(append(search.PolicyNames(), peer.Names()...)))
+}
+
+// Reference is the policy that others are compared with.
+const Reference = "boshnas"
+
+// DefaultPolicies are those that take minutes at most: all but the networks of BOSHNAS. The reference comes first.
+func DefaultPolicies() []string {
+	return append([]string{Reference, "evolution", "random"}, peer.Names()...)
 }
 
 // newPolicy makes a policy or a peer. Evolution mutates choices where the table describes them.

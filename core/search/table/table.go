@@ -95,12 +95,32 @@ func (d description) validate() error {
 	if d.Objective == "" || len(d.Parameters) == 0 {
 		return errors.New("objective and parameters must be given")
 	}
+	if !(d.NoiseSD >= 0) {
+		return fmt.Errorf("noise_sd %g: a standard deviation is not negative", d.NoiseSD)
+	}
+	names := map[string]bool{d.Objective: true}
 	for _, p := range d.Parameters {
-		if p.Kind != "categorical" && p.Kind != "ordinal" {
-			return fmt.Errorf("parameter %s: kind %q must be categorical or ordinal", p.Name, p.Kind)
+		if names[p.Name] {
+			return fmt.Errorf("column %q is named twice, as objective or parameter", p.Name)
 		}
-		if len(p.Values) == 0 {
-			return fmt.Errorf("parameter %s has no values", p.Name)
+		names[p.Name] = true
+		if err := p.validate(); err != nil {
+			return fmt.Errorf("parameter %s: %w", p.Name, err)
+		}
+	}
+	return nil
+}
+
+func (p parameter) validate() error {
+	if p.Kind != "categorical" && p.Kind != "ordinal" {
+		return fmt.Errorf("kind %q must be categorical or ordinal", p.Kind)
+	}
+	if len(p.Values) == 0 {
+		return errors.New("it has no values")
+	}
+	for i, v := range p.Values {
+		if slices.Contains(p.Values[:i], v) {
+			return fmt.Errorf("value %q is listed twice", v)
 		}
 	}
 	return nil
@@ -113,17 +133,23 @@ func (d description) read(r io.Reader) (*Table, error) {
 		return nil, fmt.Errorf("header: %w", err)
 	}
 	column := map[string]int{}
+	count := map[string]int{}
 	for i, name := range header {
 		column[name] = i
+		count[name]++
 	}
 	for _, name := range append([]string{d.Objective}, d.names()...) {
-		if _, ok := column[name]; !ok {
-			return nil, fmt.Errorf("column %q is missing", name)
+		switch count[name] {
+		case 0:
+			return nil, fmt.Errorf("column %q of the description is missing; the header has %s", name, strings.Join(header, ", "))
+		case 1:
+		default:
+			return nil, fmt.Errorf("column %q is there %d times", name, count[name])
 		}
 	}
 	t := &Table{Name: d.Name, Objective: d.Objective, Maximize: d.Direction == "maximize", NoiseSD: d.NoiseSD, Features: d.features()}
 	seen, counts := map[string]int{}, []int{}
-	for line := 2; ; line++ {
+	for {
 		row, err := c.Read()
 		if errors.Is(err, io.EOF) {
 			break
@@ -131,9 +157,10 @@ func (d description) read(r io.Reader) (*Table, error) {
 		if err != nil {
 			return nil, err
 		}
+		line, _ := c.FieldPos(0)
 		score, err := strconv.ParseFloat(row[column[d.Objective]], 64)
 		if err != nil || math.IsNaN(score) || math.IsInf(score, 0) {
-			return nil, fmt.Errorf("line %d: objective %q is not a number", line, row[column[d.Objective]])
+			return nil, fmt.Errorf("line %d: %s %q is not a finite number", line, d.Objective, row[column[d.Objective]])
 		}
 		if !t.Maximize {
 			score = -score

@@ -53,6 +53,11 @@ func TestReadRefuses(t *testing.T) {
 		"no rows":           {"id,op,size,extra,loss\n", toyDescription},
 		"direction":         {rows, `{"objective":"loss","direction":"up","parameters":[{"name":"op","kind":"categorical","values":["a"]}]}`},
 		"kind":              {rows, `{"objective":"loss","direction":"minimize","parameters":[{"name":"op","kind":"colour","values":["a"]}]}`},
+		"there 2 times":     {"id,op,size,op,extra,loss\n0,a,1,a,,2\n", toyDescription},
+		"wrong number of":   {"id,op,size,extra,loss\n0,a,1,2\n", toyDescription},
+		"named twice":       {rows, `{"objective":"op","direction":"minimize","parameters":[{"name":"op","kind":"categorical","values":["a"]}]}`},
+		"listed twice":      {rows, `{"objective":"loss","direction":"minimize","parameters":[{"name":"op","kind":"categorical","values":["a","a"]}]}`},
+		"noise_sd -1":       {rows, `{"objective":"loss","direction":"minimize","noise_sd":-1,"parameters":[{"name":"op","kind":"categorical","values":["a"]}]}`},
 		"must be given":     {rows, `{"direction":"minimize"}`},
 		"unexpected end of": {rows, `{`},
 	} {
@@ -80,7 +85,7 @@ func grid() *Table {
 func TestReplay(t *testing.T) {
 	tab := grid()
 	for _, policy := range []string{"random", "evolution"} {
-		r, err := Replay(context.Background(), tab, policy, 60, 3, 89)
+		r, err := Replay(context.Background(), tab, policy, Options{Queries: 60, Seeds: 3, FirstSeed: 1, Target: 89})
 		require.NoError(t, err)
 		require.Equal(t, 3, r.Hits, "%s sees every architecture in 60 queries", policy)
 		require.NotNil(t, r.QueriesToOptimum)
@@ -92,16 +97,16 @@ func TestReplay(t *testing.T) {
 				require.GreaterOrEqual(t, c[i], c[i-1])
 			}
 		}
-		again, err := Replay(context.Background(), tab, policy, 60, 3, math.NaN())
+		again, err := Replay(context.Background(), tab, policy, Options{Queries: 60, Seeds: 3, FirstSeed: 1, Target: math.NaN()})
 		require.NoError(t, err)
 		require.Equal(t, r.Curves, again.Curves, "the seed decides")
 		require.Nil(t, again.QueriesToTarget)
 	}
-	r, err := Replay(context.Background(), tab, "boshnas", 16, 1, math.NaN())
+	r, err := Replay(context.Background(), tab, "boshnas", Options{Queries: 16, Seeds: 1, FirstSeed: 1, Target: math.NaN()})
 	require.NoError(t, err)
 	require.Len(t, r.Curves[0], 16)
 	require.Equal(t, r.Curves[0][9], r.Best[10][1])
-	_, err = Replay(context.Background(), tab, "oracle", 5, 1, 0)
+	_, err = Replay(context.Background(), tab, "oracle", Options{Queries: 5, Seeds: 1})
 	require.ErrorContains(t, err, "oracle")
 }
 
