@@ -31,15 +31,32 @@ type hammingGP struct {
 	factor blas64.Triangular
 }
 
-// newGP proposes the architecture of the largest expected improvement, looking at all unseen ones; of equal ones a random one.
+// newGP proposes the architecture of the largest expected improvement, looking at all unseen ones; of equal ones a random one. Bad scores are clipped first:
+// untrainable architectures would otherwise decide the hyperparameters.
 func newGP(lib *search.Library, _ uint64) search.Rule {
 	return func(r *search.Results, rng *rand.Rand) (int, error) {
-		gp, err := fitHamming(lib.Codes, r.At, r.Scores)
+		gp, err := fitHamming(lib.Codes, r.At, clipped(r.Scores))
 		if err != nil {
 			return 0, err
 		}
 		return gp.mostImproving(r.Unseen(), rng), nil
 	}
+}
+
+// clipDepth is how far below the median scores still count, in units of the distance from the median to the best.
+const clipDepth = 2
+
+func clipped(scores []float64) []float64 {
+	sorted := slices.Sorted(slices.Values(scores))
+	median, best := sorted[len(sorted)/2], sorted[len(sorted)-1]
+	if median == best {
+		return scores
+	}
+	out := make([]float64, len(scores))
+	for i, s := range scores {
+		out[i] = max(s, median-clipDepth*(best-median))
+	}
+	return out
 }
 
 // standardise shifts and scales to mean 0 and variance 1; equal scores become 0.

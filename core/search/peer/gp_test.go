@@ -104,3 +104,8 @@ func TestFitHammingFindsTheLength(t *testing.T) {
 	require.Less(t, fitted, length*2.5)
 	require.Less(t, g.noise, 4*noise)
 }
+
+func TestClipped(t *testing.T) {
+	require.Equal(t, []float64{10, 9, 8, 4, 4}, clipped([]float64{10, 9, 8, 1, -50}), "median 8, best 10")
+	require.Equal(t, []float64{5, 5, 1}, clipped([]float64{5, 5, 1}), "the median is the best")
+}
