@@ -9,7 +9,7 @@ import (
 	"flexi/core/search"
 )
 
-// Defaults of Optuna's TPESampler.
+// Defaults of TPESampler in Optuna 4.
 const (
 	tpeCandidates  = 24
 	tpeBelowShare  = 0.1
@@ -18,12 +18,11 @@ const (
 	tpeRecent      = 25 // results of full weight
 )
 
-// newTPE is the tree-structured Parzen estimator (Bergstra et al. 2011) with the defaults of Optuna's TPESampler, independent per choice: of 24 values drawn
+// newTPE is the tree-structured Parzen estimator (Bergstra et al. 2011) with the defaults of TPESampler in Optuna 4, independent per choice: of 24 values drawn
 // from the density l of the best tenth of the results, the one with the largest l/g, g being the density of the others. Ordinal choices that every
 // architecture has are integers, the others categories, to which absence belongs.
 //
-// Choices are made in random order, each among the values that still lead to an unseen architecture; as long as what l prefers is unseen, that is Optuna's
-// sampler, where the order does not matter.
+// What it asks for may be known, or not be in the library: the unseen architecture that differs least takes its place, of equal ones a random one.
 func newTPE(lib *search.Library, _ uint64) search.Rule {
 	sizes := make([]int, len(lib.Features))
 	integer := make([]bool, len(lib.Features))
@@ -36,18 +35,13 @@ func newTPE(lib *search.Library, _ uint64) search.Rule {
 	}
 	return func(r *search.Results, rng *rand.Rand) (int, error) {
 		below, above := split(r)
-		rows := r.Unseen()
-		for _, f := range rng.Perm(len(sizes)) {
-			allowed := make([]bool, sizes[f])
-			for _, i := range rows {
-				allowed[lib.Codes[i][f]] = true
-			}
+		want := make([]int, len(sizes))
+		for f := range want {
 			good := parzen(observed(lib, below, f), sizes[f], integer[f])
 			bad := parzen(observed(lib, above, f), sizes[f], integer[f])
-			v := bestRatio(good, bad, allowed, rng)
-			rows = slices.DeleteFunc(rows, func(i int) bool { return lib.Codes[i][f] != v })
+			want[f] = bestRatio(good, bad, rng)
 		}
-		return rows[rng.IntN(len(rows))], nil
+		return argmax(r.Unseen(), rng, func(i int) float64 { return -float64(hamming(want, lib.Codes[i])) }), nil
 	}
 }
 
@@ -78,27 +72,17 @@ func observed(lib *search.Library, at []int, f int) []int {
 	return values
 }
 
-// bestRatio draws values from l as far as they are allowed, and returns the one with the largest l/g, of equal ones the first.
-func bestRatio(l, g []float64, allowed []bool, rng *rand.Rand) int {
-	var total float64
-	for v, ok := range allowed {
-		if ok {
-			total += l[v]
-		}
-	}
+// bestRatio draws values from l and returns the one with the largest l/g, of equal ones the first.
+func bestRatio(l, g []float64, rng *rand.Rand) int {
 	best := -1
 	for range tpeCandidates {
-		left, drawn := rng.Float64()*total, -1
-		for v, ok := range allowed {
-			if !ok {
-				continue
-			}
-			if drawn, left = v, left-l[v]; left < 0 {
-				break
-			}
+		v, left := 0, rng.Float64()-l[0]
+		for left >= 0 && v < len(l)-1 {
+			v++
+			left -= l[v]
 		}
-		if best < 0 || l[drawn]*g[best] > l[best]*g[drawn] {
-			best = drawn
+		if best < 0 || l[v]*g[best] > l[best]*g[v] {
+			best = v
 		}
 	}
 	return best

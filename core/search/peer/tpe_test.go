@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -63,9 +64,11 @@ func TestSplitTakesTheBestTenth(t *testing.T) {
 
 func TestBestRatio(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
-	l, g := []float64{0.5, 0.3, 0.2, 0}, []float64{0.7, 0.1, 0.1, 0.1}
-	all := []bool{true, true, true, true}
-	require.Equal(t, 1, bestRatio(l, g, all, rng), "ratio 3 against 0.7 and 2")
-	require.Equal(t, 2, bestRatio(l, g, []bool{true, false, true, true}, rng))
-	require.Equal(t, 3, bestRatio(l, g, []bool{false, false, false, true}, rng), "the only one left, although l is 0")
+	require.Equal(t, 1, bestRatio([]float64{0.5, 0.3, 0.2}, []float64{0.8, 0.1, 0.1}, rng), "ratio 3 against 0.6 and 2")
+	counts := make([]int, 3)
+	for range 3000 {
+		counts[bestRatio([]float64{0.97, 0.02, 0.01}, []float64{1, 0.01, 0.001}, rng)]++
+	}
+	require.InDelta(t, 3000*(1-math.Pow(0.99, 24)), counts[2], 150, "the best ratio wins where it is drawn, once in 24")
+	require.InDelta(t, 3000*math.Pow(0.97, 24), counts[0], 150, "the worst where nothing else is")
 }
