@@ -15,18 +15,19 @@ import (
 
 // benchTableLong has one line per paragraph, because help wraps lines itself.
 var benchTableLong = strings.Join([]string{
-	"Answers every proposal of a search policy from a table, so that policies can be compared over many searches. A query is one distinct architecture; " +
-		"all policies search with the same seeds.",
-	"Policies: " + strings.Join(table.Policies(), ", ") + ". Those that are not boshnas are peers with their authors' defaults; boshnas-net and boshnas-paper " +
-		"are slow and run only when they are named.",
-	"FILE.csv (or FILE.csv.gz) has a row per architecture. FILE.json beside it names the objective's column, its direction (maximize or minimize) and its " +
-		"noise_sd (the deviation between trainings of one architecture, if known), and for each parameter its kind (categorical, or ordinal with values in " +
-		"order), its values as they are written, and whether it is optional (a cell may be empty). Other columns are ignored. Rows of the same " +
-		"architecture count as one, with the mean of their objectives. A column that is missing or there twice, a value that is not among the parameter's, " +
-		"and an objective that is not a finite number are errors. A table of one row is searched in one query.",
-	"Differences are to boshnas if it runs, else to the first policy: means over the seeds with 95% intervals of a paired bootstrap (10,000 resamples of the " +
-		"seeds), from five seeds on. A difference counts where the interval does not contain 0 and it is no less than noise_sd. Searches that never get to " +
-		"the optimum or target count as one query more than they had.",
+	"Answers every proposal of a search policy from a table, so that policies can be compared over many searches. A query is one distinct " +
+		"architecture; all policies search with the same seeds.",
+	"Policies: " + strings.Join(table.Policies(), ", ") + ". Those that are not boshnas are peers with their authors' defaults; boshnas-net and boshnas-paper are slow and run only " +
+		"when they are named.",
+	"FILE.csv (or FILE.csv.gz) has a row per architecture. FILE.json beside it names the objective's column, its direction (maximize or " +
+		"minimize) and its noise_sd (the deviation between trainings of one architecture, if known), and for each parameter its kind " +
+		"(categorical, or ordinal with values in order), its values as they are written, and whether it is optional (a cell may be empty). Other " +
+		"columns are ignored. Rows of the same architecture count as one, with the mean of their objectives. A column that is missing or there " +
+		"twice, a value that is not among the parameter's, and an objective that is not a finite number are errors. A table of one row is " +
+		"searched in one query.",
+	"Differences are to boshnas if it runs, else to the first policy: means over the seeds with 95% intervals of a paired bootstrap (10,000 " +
+		"resamples of the seeds), from five seeds on. A difference counts where the interval does not contain 0 and it is no less than noise_sd. " +
+		"Searches that never get to the optimum or target count as one query more than they had.",
 }, "\n\n")
 
 // replayFlags are those of bench table.

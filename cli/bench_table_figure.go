@@ -15,7 +15,8 @@ import (
 
 // figureColours are those of Okabe and Ito, black first.
 var figureColours = []color.RGBA{
-	{0, 0, 0, 255}, {230, 159, 0, 255}, {86, 180, 233, 255}, {0, 158, 115, 255}, {213, 94, 0, 255}, {0, 114, 178, 255}, {204, 121, 167, 255}, {150, 150, 150, 255},
+	{0, 0, 0, 255}, {230, 159, 0, 255}, {86, 180, 233, 255}, {0, 158, 115, 255},
+	{213, 94, 0, 255}, {0, 114, 178, 255}, {204, 121, 167, 255}, {150, 150, 150, 255},
 }
 
 // figureFormat is a file name's ending, in lower case and without the dot.

@@ -19,8 +19,9 @@ func (a *app) printTable(t *table.Table, results []table.Result, b replayFlags) 
 	if t.Duplicates > 0 {
 		rows += fmt.Sprintf(" (%d rows repeat one)", t.Duplicates)
 	}
-	fmt.Fprintf(a.out, "%s: %s, best %s %s; %d seeds from %d\nMedian (quartiles) of the best so far\n\n", t.Name, rows, t.Objective, format(t.Value(t.Best())),
-		b.options.Seeds, b.options.FirstSeed)
+	best := format(t.Value(t.Best()))
+	fmt.Fprintf(a.out, "%s: %s, best %s %s; %d seeds from %d\n", t.Name, rows, t.Objective, best, b.options.Seeds, b.options.FirstSeed)
+	fmt.Fprint(a.out, "Median (quartiles) of the best so far\n\n")
 	if err := a.printMedians(results, b, format); err != nil {
 		return err
 	}

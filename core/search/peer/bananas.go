@@ -14,9 +14,9 @@ const (
 	bananasBatch      = 10 // proposals per ensemble
 )
 
-// newBananas is like BANANAS (White et al. 2021, arXiv 1910.11858): an ensemble of five networks on the choices, fitted anew after every ten results, rates
-// a hundred mutations of the best architectures, and one normal draw per candidate with the ensemble's mean and deviation (independent Thompson sampling) chooses.
-// Networks have three hidden layers of 20 instead of ten, choices are one-hot instead of paths.
+// newBananas is like BANANAS (White et al. 2021, arXiv 1910.11858): an ensemble of five networks on the choices, fitted anew after every ten
+// results, rates a hundred mutations of the best architectures, and one normal draw per candidate with the ensemble's mean and deviation
+// (independent Thompson sampling) chooses. Networks have three hidden layers of 20 instead of ten, choices are one-hot instead of paths.
 func newBananas(lib *search.Library, seed uint64) search.Rule {
 	changes, coding := NewChanges(lib), newOneHot(lib)
 	var ensemble []*network

@@ -16,7 +16,8 @@ func NewChanges(lib *search.Library) *Changes {
 	return &Changes{lib.Codes, map[int][]int{}}
 }
 
-// Of lists the architectures that differ from i in one choice; where there are fewer than 12, in the smallest number of choices that is enough for 12.
+// Of lists the architectures that differ from i in one choice; where there are fewer than 12, in the smallest number of choices that is enough for
+// 12.
 func (c *Changes) Of(i int) []int {
 	if near, ok := c.known[i]; ok {
 		return near

@@ -16,9 +16,10 @@ const (
 	forestQuantile = 0.05
 )
 
-// newForest is SMAC (Hutter et al. 2011; SMAC3 2.4, HyperparameterOptimizationFacade): the largest expected improvement under a forest of 10 trees of bootstrap
-// samples, of logarithms of scaled costs. It looks at all unseen architectures where SMAC samples and climbs, and of equal ones takes a random one. The initial set is
-// ten random ones as for every peer, not a Sobol design, and SMAC's random proposals in between (one in five) are left out: with them it measured no better.
+// newForest is SMAC (Hutter et al. 2011; SMAC3 2.4, HyperparameterOptimizationFacade): the largest expected improvement under a forest of 10 trees
+// of bootstrap samples, of logarithms of scaled costs. It looks at all unseen architectures where SMAC samples and climbs, and of equal ones takes
+// a random one. The initial set is ten random ones as for every peer, not a Sobol design, and SMAC's random proposals in between (one in five) are
+// left out: with them it measured no better.
 func newForest(lib *search.Library, _ uint64) search.Rule {
 	return func(r *search.Results, rng *rand.Rand) (int, error) {
 		codes := make([][]int, len(r.At))
@@ -39,7 +40,8 @@ func newForest(lib *search.Library, _ uint64) search.Rule {
 	}
 }
 
-// logCosts are log((c - low) / (max c - low)) of the costs c = -score. The lower end, low = min c - (q - min c) with q the 5% quantile, is below all costs.
+// logCosts are log((c - low) / (max c - low)) of the costs c = -score. The lower end, low = min c - (q - min c) with q the 5% quantile, is below
+// all costs.
 func logCosts(scores []float64) []float64 {
 	costs := make([]float64, len(scores))
 	for k, s := range scores {

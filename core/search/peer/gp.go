@@ -17,8 +17,8 @@ import (
 	"flexi/core/search"
 )
 
-// hammingGP is a Gaussian process with kernel s² exp(-h/ell) of the number h of choices that differ, a constant mean at the scores' mean, and even noise
-// r s². Length ell and noise ratio r maximise the marginal likelihood; s² then has a closed form.
+// hammingGP is a Gaussian process with kernel s² exp(-h/ell) of the number h of choices that differ, a constant mean at the scores' mean, and even
+// noise r s². Length ell and noise ratio r maximise the marginal likelihood; s² then has a closed form.
 type hammingGP struct {
 	codes  [][]int
 	at     []int
@@ -31,8 +31,8 @@ type hammingGP struct {
 	factor blas64.Triangular
 }
 
-// newGP proposes the architecture of the largest expected improvement, looking at all unseen ones; of equal ones a random one. Bad scores are clipped first:
-// untrainable architectures would otherwise decide the hyperparameters.
+// newGP proposes the architecture of the largest expected improvement, looking at all unseen ones; of equal ones a random one. Bad scores are
+// clipped first: untrainable architectures would otherwise decide the hyperparameters.
 func newGP(lib *search.Library, _ uint64) search.Rule {
 	return func(r *search.Results, rng *rand.Rand) (int, error) {
 		gp, err := fitHamming(lib.Codes, r.At, clipped(r.Scores))
@@ -155,8 +155,8 @@ func (g *hammingGP) variance(k []float64) float64 {
 	return g.signal * max(1-blas64.Dot(v, v), 1e-9)
 }
 
-// mostImproving is the position of the largest expected improvement on the best score. The variance given the nearest result alone bounds the variance, so
-// most positions need no solve.
+// mostImproving is the position of the largest expected improvement on the best score. The variance given the nearest result alone bounds the
+// variance, so most positions need no solve.
 func (g *hammingGP) mostImproving(unseen []int, rng *rand.Rand) int {
 	type candidate struct {
 		at          int

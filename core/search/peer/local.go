@@ -6,8 +6,8 @@ import (
 	"flexi/core/search"
 )
 
-// newLocal is local search (White et al. 2021, arXiv 2005.02960, and their code's 10 initial draws): from the best of ten random architectures it looks at
-// every neighbour, moves to the best while that is better, and starts again from ten others at a local optimum.
+// newLocal is local search (White et al. 2021, arXiv 2005.02960, and their code's 10 initial draws): from the best of ten random architectures it
+// looks at every neighbour, moves to the best while that is better, and starts again from ten others at a local optimum.
 func newLocal(lib *search.Library, _ uint64) search.Rule {
 	changes := NewChanges(lib)
 	return func(r *search.Results, rng *rand.Rand) (int, error) {
@@ -23,32 +23,33 @@ func newLocal(lib *search.Library, _ uint64) search.Rule {
 func climb(r *search.Results, changes *Changes) (open []int) {
 	score := map[int]float64{}
 	next := 0
-	for {
-		if len(r.At)-next < initial {
-			return nil
+	for len(r.At)-next >= initial {
+		for k := next; k < next+initial; k++ {
+			score[r.At[k]] = r.Scores[k]
 		}
-		at := r.At[next]
-		for range initial {
-			i := r.At[next]
-			if score[i] = r.Scores[next]; score[i] > score[at] {
-				at = i
-			}
-			next++
-		}
+		at, _ := bestOf(r.At[next:next+initial], score, r.At[next])
+		next += initial
 		for better := true; better; {
 			near := changes.Of(at)
 			next = look(r, next, near, score)
 			if open = unproposed(r, near); len(open) > 0 {
 				return open
 			}
-			better = false
-			for _, i := range near {
-				if s, ok := score[i]; ok && s > score[at] {
-					at, better = i, true
-				}
-			}
+			at, better = bestOf(near, score, at)
 		}
 	}
+	return nil
+}
+
+// bestOf is the position with the best known score, from at unless another is better.
+func bestOf(positions []int, score map[int]float64, at int) (best int, better bool) {
+	best = at
+	for _, i := range positions {
+		if s, known := score[i]; known && s > score[best] {
+			best, better = i, true
+		}
+	}
+	return best, better
 }
 
 // look learns the scores of neighbours that follow in the results, and returns where the rest begins.

@@ -67,7 +67,8 @@ func TestPeers(t *testing.T) {
 	ordinal.Features[0].Ordinal = true
 	absent.Features[1].Values = 5 // its code 5 is absence
 	for libName, lib := range map[string]*search.Library{
-		"one row": product(1), "one column": product(40), "one ordinal column": ordinal, "product": product(4, 5, 3), "optional": absent, "no values": product(1, 1),
+		"one row": product(1), "one column": product(40), "one ordinal column": ordinal,
+		"product": product(4, 5, 3), "optional": absent, "one value each": product(1, 1),
 	} {
 		for _, name := range Names() {
 			t.Run(libName+"/"+name, func(t *testing.T) {

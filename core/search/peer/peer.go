@@ -1,9 +1,9 @@
-// Package peer holds the search policies that BOSHNAS is measured against, with the defaults that their authors publish: local search, Optuna's TPE, a
-// Gaussian process with a Hamming kernel, a random forest as in SMAC, and BANANAS. They know architectures by their choices, start from the same number
-// of random ones, propose each architecture at most once, and depend on nothing but the seed and the results so far.
+// Package peer holds the search policies that BOSHNAS is measured against, with the defaults that their authors publish: local search, Optuna's
+// TPE, a Gaussian process with a Hamming kernel, a random forest as in SMAC, and BANANAS. They know architectures by their choices, start from the
+// same number of random ones, propose each architecture at most once, and depend on nothing but the seed and the results so far.
 //
-// Where a method samples candidates because it cannot look at all of a space (forest, gp), every architecture of the library is a candidate. Architectures
-// that a library lacks are never proposed.
+// Where a method samples candidates because it cannot look at all of a space (forest, gp), every architecture of the library is a candidate.
+// Architectures that a library lacks are never proposed.
 package peer
 
 import (

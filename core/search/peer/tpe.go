@@ -18,9 +18,9 @@ const (
 	tpeRecent      = 25 // results of full weight
 )
 
-// newTPE is the tree-structured Parzen estimator (Bergstra et al. 2011) with the defaults of TPESampler in Optuna 4, independent per choice: of 24 values drawn
-// from the density l of the best tenth of the results, the one with the largest l/g, g being the density of the others. Ordinal choices that every
-// architecture has are integers, the others categories, to which absence belongs.
+// newTPE is the tree-structured Parzen estimator (Bergstra et al. 2011) with the defaults of TPESampler in Optuna 4, independent per choice: of 24
+// values drawn from the density l of the best tenth of the results, the one with the largest l/g, g being the density of the others. Ordinal
+// choices that every architecture has are integers, the others categories, to which absence belongs.
 //
 // What it asks for may be known, or not be in the library: the unseen architecture that differs least takes its place, of equal ones a random one.
 func newTPE(lib *search.Library, _ uint64) search.Rule {
@@ -151,8 +151,8 @@ func category(value, kernels, size int) []float64 {
 	return p
 }
 
-// kernels are means and deviations of the observations' normal kernels and, last, of the prior's, on values 0 to size-1: a deviation is the larger of the
-// distances to the neighbours, at least the range's min(100, kernels + 1)-th part. The ends of the range are no neighbours.
+// kernels are means and deviations of the observations' normal kernels and, last, of the prior's, on values 0 to size-1: a deviation is the larger
+// of the distances to the neighbours, at least the range's min(100, kernels + 1)-th part. The ends of the range are no neighbours.
 func kernels(observations []int, size int) (means, sigmas []float64) {
 	low, high := -0.5, float64(size)-0.5
 	width := high - low

@@ -69,8 +69,8 @@ func bestSplit(features []search.Feature, codes [][]int, scores []float64, rng *
 	return best, ok
 }
 
-// cut finds the best cut of a feature's values, ordered by themselves if they are ordinal, else by the mean score, among whose cuts the best of all subsets is
-// (Breiman et al. 1984). Values that no row has go to a random side.
+// cut finds the best cut of a feature's values, ordered by themselves if they are ordinal, else by the mean score, among whose cuts the best of all
+// subsets is (Breiman et al. 1984). Values that no row has go to a random side.
 func cut(f int, feature search.Feature, codes [][]int, scores []float64, rng *rand.Rand) (best splitting, ok bool) {
 	size := feature.Values + 1 // the last is absence
 	count, sum := make([]int, size), make([]float64, size)

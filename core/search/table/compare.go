@@ -23,15 +23,16 @@ const (
 // NoDifference is the verdict on what cannot be told from chance, or does not matter beside the noise of a training.
 const NoDifference = "no difference above the noise"
 
-// Difference is a mean over seeds of a policy's number less the reference's on the same seed, and its 95% interval by a paired bootstrap of the seeds.
+// Difference is a mean over seeds of a policy's number less the reference's on the same seed, and its 95% interval by a paired bootstrap of the
+// seeds.
 type Difference struct {
 	Mean float64 `json:"mean"`
 	Low  float64 `json:"low"`
 	High float64 `json:"high"`
 }
 
-// Comparison is a policy against the reference. Queries that a search did not suffice for count as one more than it had, so that their differences are
-// smaller than they would be.
+// Comparison is a policy against the reference. Queries that a search did not suffice for count as one more than it had, so that their differences
+// are smaller than they would be.
 type Comparison struct {
 	Reference string `json:"reference"`
 	// Best maps query counts to differences of the best value so far, in units of the objective.

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestPeersAreAsGoodAsPublished: after 100 queries of NAS-Bench-201 no peer's median over 20 seeds is more than 0.15 below what other implementations of it
-// reach. It takes seven minutes.
+// TestPeersAreAsGoodAsPublished: after 100 queries of NAS-Bench-201 no peer's median over 20 seeds is more than 0.15 below what other
+// implementations of it reach. It takes seven minutes.
 //
 //	go test -tags slow -run TestPeersAreAsGoodAsPublished -v ./core/search/table
 func TestPeersAreAsGoodAsPublished(t *testing.T) {
