@@ -17,8 +17,8 @@ import (
 var benchTableLong = strings.Join([]string{
 	"Answers every proposal of a search policy from a table, so that policies can be compared over many searches. A query is one distinct " +
 		"architecture; all policies search with the same seeds.",
-	"Policies: " + strings.Join(table.Policies(), ", ") + ". Those that are not boshnas are peers with their authors' defaults; boshnas-net and boshnas-paper are slow and run only " +
-		"when they are named.",
+	"Policies: " + strings.Join(table.Policies(), ", ") + ". Those that are not boshnas are peers with " +
+		"their authors' defaults; boshnas-net and boshnas-paper are slow and run only when they are named.",
 	"FILE.csv (or FILE.csv.gz) has a row per architecture. FILE.json beside it names the objective's column, its direction (maximize or " +
 		"minimize) and its noise_sd (the deviation between trainings of one architecture, if known), and for each parameter its kind " +
 		"(categorical, or ordinal with values in order), its values as they are written, and whether it is optional (a cell may be empty). Other " +
