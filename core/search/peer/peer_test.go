@@ -37,6 +37,7 @@ func TestChanges(t *testing.T) {
 	}
 	few := NewChanges(product(2, 2, 3, 2))
 	require.Len(t, few.Of(5), 1+1+2+1+(1+2+1)+(2+1)+2, "with one change 5, so two changes count too")
+	require.Len(t, NewChanges(product(4, 5)).Of(0), 19, "seven with one change are too few")
 	require.Empty(t, NewChanges(product(1)).Of(0))
 }
 

@@ -110,6 +110,36 @@ func TestReplay(t *testing.T) {
 	require.ErrorContains(t, err, "oracle")
 }
 
+// TestEvolutionChangesOneChoice, whatever the encodings of a table say is near.
+func TestEvolutionChangesOneChoice(t *testing.T) {
+	lib := &search.Library{Features: []search.Feature{{Name: "a", Values: 5}, {Name: "b", Values: 5, Group: 1}, {Name: "c", Values: 5, Group: 2}}}
+	for i := range 125 {
+		lib.Hashes = append(lib.Hashes, string(rune('0'+i)))
+		lib.Codes = append(lib.Codes, []int{i / 25, i / 5 % 5, i % 5})
+		lib.Embeddings = append(lib.Embeddings, []float64{float64(i * 37 % 125)})
+	}
+	p, err := newPolicy("evolution", lib, 1)
+	require.NoError(t, err)
+	var outcomes []search.Outcome
+	for n := range 30 {
+		pick, err := p.Next(context.Background(), outcomes)
+		require.NoError(t, err)
+		fewest := 3
+		for _, o := range outcomes {
+			changes := 0
+			for f, c := range lib.Codes[pick.Index] {
+				if c != lib.Codes[o.Index][f] {
+					changes++
+				}
+			}
+			fewest = min(fewest, changes)
+		}
+		require.True(t, n < 10 || fewest == 1, "proposal %d differs in %d choices from all others", n, fewest)
+		score := float64(pick.Index)
+		outcomes = append(outcomes, search.Outcome{Index: pick.Index, Score: &score})
+	}
+}
+
 func TestQuantile(t *testing.T) {
 	x := []float64{4, 1, 3, 2}
 	require.Equal(t, 1.75, quantile(x, 0.25))
