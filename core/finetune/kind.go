@@ -34,6 +34,9 @@ func NewKind(on choose.Choice) *Kind { return &Kind{on} }
 // Name is KindName.
 func (k *Kind) Name() string { return KindName }
 
+// Freezes says that a layer search can be ended early.
+func (k *Kind) Freezes() {}
+
 // Open prepares a run. Model and data are read by whoever needs them first.
 func (k *Kind) Open(_ context.Context, r run.Run, _ []run.Trial, _ []byte) (run.Job, error) {
 	var cfg Config

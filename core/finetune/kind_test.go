@@ -29,6 +29,7 @@ import (
 type bench struct {
 	run.Worker            // nil: what a Flexora run does not ask for
 	pauseAfter, asked int // pauseAfter -1: never
+	frozen            bool
 	blobs             map[string][]byte
 	checkpoint        string
 	points            []run.Point
@@ -40,6 +41,7 @@ func newBench() *bench { return &bench{pauseAfter: -1, blobs: map[string][]byte{
 func (b *bench) Slot() int    { return 0 }
 func (b *bench) Slots() int   { return 1 }
 func (b *bench) Threads() int { return 1 }
+func (b *bench) Frozen() bool { return b.frozen }
 func (b *bench) ShouldPause() bool {
 	b.asked++
 	return b.pauseAfter >= 0 && b.asked > b.pauseAfter

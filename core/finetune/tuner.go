@@ -349,6 +349,10 @@ func (t *tuner) layerSearch(ctx context.Context) error {
 		if err := t.boundary(ctx, "the layer search"); err != nil {
 			return err
 		}
+		if t.worker.Frozen() && len(t.state.Recent) > 0 {
+			t.worker.Event("select", fmt.Sprintf("the layer search was ended after %d of %d steps", t.state.Search.Outer, t.cfg.Search.OuterSteps))
+			break
+		}
 		s, err := t.search.Step(ctx)
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -60,12 +61,31 @@ func (c *Controller) apply(a *active, cmd Command) Reply {
 		return c.pin(a, cmd)
 	case Set:
 		return c.set(a, cmd)
+	case Freeze:
+		return c.freeze(a)
 	case Annotate:
 		a.Note = cmd.Text
 		c.save(a)
 		return Reply{Text: "noted"}
 	}
 	return refuse("there is no command %q", cmd.Verb)
+}
+
+// freeze ends a layer search with what it has found.
+func (c *Controller) freeze(a *active) Reply {
+	searching := slices.ContainsFunc(a.trials, func(t *Trial) bool { return t.State == Running || t.State == Paused })
+	switch _, ok := c.kinds[a.Kind].(Freezer); {
+	case !ok:
+		return refuse("a %s has no layer search", a.Kind)
+	case a.State != Running && a.State != Paused || !searching:
+		return refuse("%s is %s; a layer search that goes on or is paused can be ended", a.ID, a.State)
+	case a.Frozen:
+		return Reply{Text: "the layer search ends already" + c.who(a)}
+	}
+	a.Frozen = true
+	a.frozen.Store(true)
+	c.save(a)
+	return Reply{Text: "the layer search ends at the next step, with the layers found so far"}
 }
 
 // who says who gave the newest command, and when.

@@ -42,6 +42,9 @@ type Describer interface {
 	Describe(r Run, t Trial) (Inspection, error)
 }
 
+// Freezer is a Kind whose trainings look at Worker.Frozen.
+type Freezer interface{ Freezes() }
+
 // Job is an open run. Next, State, View and Inspect are called by one goroutine at a time; Train by several workers at once, beside them.
 type Job interface {
 	// Next proposes the next trial from everything proposed so far (finished, running and failed), in the order of proposal.
@@ -67,6 +70,8 @@ type Worker interface {
 	Threads() int
 	// ShouldPause is asked at step boundaries; when true, Train saves a checkpoint with Save and returns ErrPaused.
 	ShouldPause() bool
+	// Frozen says that a person wants the layer search to end with what it has found.
+	Frozen() bool
 	// Progress replaces the slot's progress line.
 	Progress(Progress)
 	// Points appends to the trial's learning curves.

@@ -54,6 +54,8 @@ type Run struct {
 	Note         string
 	// Pinned are hashes of architectures that people want proposed next, in order; Skipped those that must not be proposed.
 	Pinned, Skipped []string
+	// Frozen says that a layer search that goes on, or is next, ends with the layers it has found.
+	Frozen bool `json:",omitempty"`
 }
 
 // Objective names the number a run improves.
@@ -193,6 +195,7 @@ const (
 	TrainNext Verb = "train"    // the same, before all others that are pinned
 	Skip      Verb = "skip"     // never propose the architecture with hash Text
 	Release   Verb = "release"  // neither pin nor skip it any more
+	Freeze    Verb = "freeze"   // end the layer search of a Flexora run at the next step, with the layers found so far
 	Set       Verb = "set"      // apply Changes to the run, which may be going on
 )
 

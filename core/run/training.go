@@ -81,6 +81,11 @@ func (c *Controller) trained(a *active, t Trial, w *worker, r Result, weights st
 	default:
 		again = c.failed(a, &t, err)
 	}
+	if a.Frozen && t.State == Done { // it was about this trial's search
+		a.Frozen = false
+		a.frozen.Store(false)
+		c.save(a)
+	}
 	before := a.best
 	a.set(t)
 	a.waiting = false

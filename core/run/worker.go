@@ -39,6 +39,8 @@ func (w *worker) ShouldPause() bool {
 	return w.given.Load() || w.a.pause.Load()
 }
 
+func (w *worker) Frozen() bool { return w.a.frozen.Load() }
+
 func (w *worker) sign() { w.signed.Store(true) }
 
 // quiet adds to the time without a sign of life, which a sign ends.
