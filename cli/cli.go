@@ -125,7 +125,7 @@ func (a *app) root() *cobra.Command {
 	f.BoolVar(&a.json, "json", false, "print JSON, one object per line")
 	root.AddCommand(
 		a.searchCommand(), a.flexoraCommand(), a.runsCommand(), a.statusCommand(), a.showCommand(), a.watchCommand(), a.serveCommand(),
-		a.verbCommand(pauseVerb), a.verbCommand(stopVerb), a.resumeCommand(), a.branchCommand(), a.retryCommand(),
+		a.verbCommand(pauseVerb), a.verbCommand(stopVerb), a.resumeCommand(), a.branchCommand(), a.retryCommand(), a.freezeCommand(),
 		a.exportCommand(), a.backupCommand(), a.doctorCommand(), a.inspectCommand(), a.benchCommand(), a.dataCommand(),
 	)
 	return root

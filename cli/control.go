@@ -220,3 +220,34 @@ func (a *app) retryCommand() *cobra.Command {
 		},
 	}
 }
+
+func (a *app) freezeCommand() *cobra.Command {
+	var rule string
+	cmd := &cobra.Command{
+		Use:   "freeze RUN [TRIAL]",
+		Short: "End the layer search of a Flexora run with the layers found so far",
+		Long:  "End a layer search at its next outer step: the layers that the rule finds in the newest alphas are fine-tuned. Without TRIAL all searches that go on end.",
+		Args:  cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.look(cmd, func(w *workspace) error {
+				c := newCommand(run.Freeze, args[0])
+				c.Text = rule
+				if len(args) > 1 {
+					r, err := w.find(cmd.Context(), args[0])
+					if err != nil {
+						return err
+					}
+					t, err := trialOf(r, args[1])
+					if err != nil {
+						return err
+					}
+					c.Trial = t.ID
+				}
+				_, err := a.do(cmd.Context(), w, c)
+				return err
+			})
+		},
+	}
+	cmd.Flags().StringVar(&rule, "rule", "", "choose by this rule instead of the run's: positive, centred, above_mean, topk=K, budget=P, threshold=X, multiplier=X")
+	return cmd
+}

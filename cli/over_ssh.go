@@ -46,7 +46,7 @@ func (a *app) rootOverSSH() *cobra.Command {
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, one object per line")
 	root.AddCommand(
 		a.runsCommand(), a.statusCommand(), a.showCommand(), a.watchCommand(), a.exportCommand(), a.backupCommand(),
-		a.verbCommand(pauseVerb), a.verbCommand(stopVerb), a.resumeCommand(), a.branchCommand(), a.retryCommand(),
+		a.verbCommand(pauseVerb), a.verbCommand(stopVerb), a.resumeCommand(), a.branchCommand(), a.retryCommand(), a.freezeCommand(),
 	)
 	return root
 }

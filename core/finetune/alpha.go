@@ -1,32 +1,11 @@
 package finetune
 
-import (
-	"fmt"
-	"math"
-)
+import "fmt"
 
 // Float is the number type of adapters: float32 in use, float64 where a comparison needs it.
 type Float interface{ ~float32 | ~float64 }
 
-// Multipliers relaxes the layers' choice: s = N softmax(alpha), so that s is 1 for every layer where alpha is constant, and sums to N always.
-func Multipliers(alpha []float64) []float64 {
-	largest := math.Inf(-1)
-	for _, a := range alpha {
-		largest = max(largest, a)
-	}
-	s := make([]float64, len(alpha))
-	var sum float64
-	for i, a := range alpha {
-		s[i] = math.Exp(a - largest)
-		sum += s[i]
-	}
-	for i := range s {
-		s[i] *= float64(len(alpha)) / sum
-	}
-	return s
-}
-
-// AlphaGradient takes a gradient with respect to the multipliers s = Multipliers(alpha) back to alpha:
+// AlphaGradient takes a gradient with respect to the multipliers s = selection.Multipliers(alpha) back to alpha:
 //
 //	dL/dalpha_j = s_j (g_j - 1/N sum_i s_i g_i)
 //
@@ -54,19 +33,4 @@ func LayerGradient[F Float](gamma float64, bTransposedDelta, ax []F) (float64, e
 		sum += float64(d) * float64(ax[i])
 	}
 	return gamma * sum, nil
-}
-
-// MeanAlpha averages the last few of a history of alphas, one per outer step; last 0 takes the final one alone.
-func MeanAlpha(history [][]float64, last int) ([]float64, error) {
-	if len(history) == 0 || last < 0 || last > len(history) {
-		return nil, fmt.Errorf("average the last %d of %d outer steps: there must be at least as many", last, len(history))
-	}
-	part := history[len(history)-max(1, last):]
-	mean := make([]float64, len(part[0]))
-	for _, alpha := range part {
-		for i, a := range alpha {
-			mean[i] += a / float64(len(part))
-		}
-	}
-	return mean, nil
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 
+	"flexi/core/selection"
+
 	"github.com/stretchr/testify/require"
 )
 
@@ -94,7 +96,7 @@ func TestFirstOrderByHand(t *testing.T) {
 	require.InDeltaSlice(t, []float64{1.5 * theta, -1.5 * theta}, record.AlphaGradient, 1e-12)
 	require.InDeltaSlice(t, []float64{-0.01, 0.01}, record.Alpha, 1e-9, "Adam's first step is its rate")
 	require.Equal(t, []int{1}, record.Positive)
-	require.Equal(t, Multipliers(record.Alpha), record.Multipliers)
+	require.Equal(t, selection.Multipliers(record.Alpha), record.Multipliers)
 	require.Equal(t, record.DirectGradient, record.AlphaGradient)
 
 	multipliers := record.Multipliers
@@ -257,7 +259,7 @@ func TestPlantedLayers(t *testing.T) {
 		b, err := NewBilevel(n, n.start(0), o)
 		require.NoError(t, err)
 		last := finish(t, b)[o.OuterSteps-1]
-		selected, err := Rule{"topk", 2}.Select(last.Alpha, make([]int, 6))
+		selected, err := selection.Rule{Name: "topk", Value: 2}.Select(last.Alpha, make([]int, 6))
 		require.NoError(t, err)
 		if slices.Equal(planted, selected.Layers) {
 			hits++

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"flexi/core/selection"
 )
 
 // alphaAdam are the constants of alpha's optimiser.
@@ -20,7 +22,7 @@ func (b *Bilevel[F]) Step(ctx context.Context) (OuterStep, error) {
 	}
 	b.next.copyFrom(b.state)
 	record := OuterStep{Step: b.state.Outer, Mode: b.o.Mode}
-	s := Multipliers(b.next.Alpha)
+	s := selection.Multipliers(b.next.Alpha)
 	if err := b.train(ctx, b.effective(s), &record); err != nil {
 		return OuterStep{}, fmt.Errorf("outer step %d: %w", record.Step, err)
 	}
@@ -32,7 +34,7 @@ func (b *Bilevel[F]) Step(ctx context.Context) (OuterStep, error) {
 		b.updateAlpha(record.AlphaGradient)
 	}
 	b.state, b.next = b.next, b.state
-	record.Alpha, record.Multipliers = slices.Clone(b.state.Alpha), Multipliers(b.state.Alpha)
+	record.Alpha, record.Multipliers = slices.Clone(b.state.Alpha), selection.Multipliers(b.state.Alpha)
 	for i, a := range record.Alpha {
 		if a > 0 {
 			record.Positive = append(record.Positive, i)

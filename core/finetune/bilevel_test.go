@@ -7,17 +7,19 @@ import (
 	"slices"
 	"testing"
 
+	"flexi/core/selection"
+
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 )
 
 func TestMultipliers(t *testing.T) {
 	for n := 1; n < 70; n++ {
-		require.Equal(t, slices.Repeat([]float64{1}, n), Multipliers(make([]float64, n)), "exactly 1 at alpha 0")
+		require.Equal(t, slices.Repeat([]float64{1}, n), selection.Multipliers(make([]float64, n)), "exactly 1 at alpha 0")
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		alpha := rapid.SliceOfN(rapid.Float64Range(-6, 6), 1, 40).Draw(t, "alpha")
-		s := Multipliers(alpha)
+		s := selection.Multipliers(alpha)
 		var sum float64
 		for _, v := range s {
 			sum += v
@@ -30,9 +32,9 @@ func TestMultipliers(t *testing.T) {
 			shifted := slices.Clone(alpha)
 			const h = 1e-5
 			shifted[j] += h
-			up := Multipliers(shifted)
+			up := selection.Multipliers(shifted)
 			shifted[j] -= 2 * h
-			down := Multipliers(shifted)
+			down := selection.Multipliers(shifted)
 			var want float64
 			for i := range g {
 				want += g[i] * (up[i] - down[i]) / (2 * h)
@@ -41,17 +43,6 @@ func TestMultipliers(t *testing.T) {
 		}
 		require.InDelta(t, 0, total, 1e-11)
 	})
-}
-
-func TestMeanAlpha(t *testing.T) {
-	history := [][]float64{{9, 9}, {1, 2}, {3, 6}}
-	for last, want := range map[int][]float64{0: {3, 6}, 1: {3, 6}, 2: {2, 4}} {
-		got, err := MeanAlpha(history, last)
-		require.NoError(t, err)
-		require.InDeltaSlice(t, want, got, 1e-15)
-	}
-	_, err := MeanAlpha(history, 4)
-	require.ErrorContains(t, err, "the last 4 of 3 outer steps")
 }
 
 // randomPoint is a net with adapters and multipliers away from their start.
@@ -66,12 +57,12 @@ func TestReferenceGradients(t *testing.T) {
 	ctx := context.Background()
 	for seed := range uint64(5) {
 		n, theta, alpha := randomPoint(seed)
-		s := Multipliers(alpha)
+		s := selection.Multipliers(alpha)
 		gradient, layers := make([]float64, n.Size()), make([]float64, n.Layers())
 		_, err := n.Validate(ctx, 3, theta, s, gradient, layers)
 		require.NoError(t, err)
 		loss := func(theta, alpha []float64) float64 {
-			v, err := n.Validate(ctx, 3, theta, Multipliers(alpha), nil, nil)
+			v, err := n.Validate(ctx, 3, theta, selection.Multipliers(alpha), nil, nil)
 			require.NoError(t, err)
 			return v
 		}
@@ -115,9 +106,9 @@ func TestReferenceGradients(t *testing.T) {
 func TestZeroStart(t *testing.T) {
 	n := newReference[float64](4, 5, 2, 1, 2)
 	layers := make([]float64, 4)
-	want, err := n.Validate(context.Background(), 0, n.start(0), Multipliers(make([]float64, 4)), nil, layers)
+	want, err := n.Validate(context.Background(), 0, n.start(0), selection.Multipliers(make([]float64, 4)), nil, layers)
 	require.NoError(t, err)
-	got, err := n.Validate(context.Background(), 0, n.start(0), Multipliers([]float64{3, -1, 0.5, 0}), nil, nil)
+	got, err := n.Validate(context.Background(), 0, n.start(0), selection.Multipliers([]float64{3, -1, 0.5, 0}), nil, nil)
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 	require.Equal(t, make([]float64, 4), layers)

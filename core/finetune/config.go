@@ -8,6 +8,7 @@ import (
 
 	"flexi/core/device"
 	"flexi/core/run"
+	"flexi/core/selection"
 	"flexi/core/text"
 )
 
@@ -142,7 +143,7 @@ func (c Config) Validate() error {
 	if err := c.Search.check(); err != nil {
 		errs = append(errs, fmt.Errorf("search: %w", err))
 	}
-	if _, err := ParseRule(c.Search.Rule); err != nil {
+	if _, err := selection.ParseRule(c.Search.Rule); err != nil {
 		errs = append(errs, fmt.Errorf("search.rule: %w", err))
 	}
 	check(c.Search.Average >= 0 && c.Search.Average <= c.Search.OuterSteps, "search.average: %d, must be from 0 to search.outer_steps", c.Search.Average)

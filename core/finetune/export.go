@@ -21,6 +21,7 @@ import (
 	"flexi/core/model/hub"
 	"flexi/core/model/safetensors"
 	"flexi/core/run"
+	"flexi/core/selection"
 )
 
 // finished is a finished trial with what it is put on.
@@ -161,14 +162,12 @@ func ExportPEFT(ctx context.Context, r run.Run, points []run.Point, blob io.Read
 }
 
 // writeSidecar writes flexora.json, and the outer steps beside it.
-func (x *finished) writeSidecar(dir string, s Selection, points []run.Point) error {
+func (x *finished) writeSidecar(dir string, s selection.Set, points []run.Point) error {
 	history := map[int]map[string]any{}
 	last := 0
 	for _, p := range points {
 		name, at := p.Series, p.Step
-		if j, isAlpha := strings.CutPrefix(name, alphaPrefix); isAlpha {
-			name = "alpha_" + j
-		} else if name != searchLossSeries && name != validationSeries {
+		if _, isAlpha := selection.LayerOf(name); !isAlpha && name != selection.SearchLoss && name != selection.ValidationLoss {
 			continue
 		}
 		if history[at] == nil {

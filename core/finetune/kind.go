@@ -17,6 +17,7 @@ import (
 	"flexi/core/model"
 	"flexi/core/model/hub"
 	"flexi/core/run"
+	"flexi/core/selection"
 	"flexi/core/text"
 )
 
@@ -34,8 +35,35 @@ func NewKind(on choose.Choice) *Kind { return &Kind{on} }
 // Name is KindName.
 func (k *Kind) Name() string { return KindName }
 
-// Freezes says that a layer search can be ended early.
-func (k *Kind) Freezes() {}
+// FreezeRule checks a rule by which a layer search would end; "" is the configuration's. A trial that searches no layers has none.
+func (k *Kind) FreezeRule(r run.Run, t run.Trial, rule string) (string, error) {
+	p, err := planOf(t)
+	if err != nil || p.Selector != SelectFlexora {
+		return "", err
+	}
+	if rule == "" {
+		var cfg Config
+		if err := json.Unmarshal(r.Config, &cfg); err != nil {
+			return "", fmt.Errorf("read the configuration of %s: %w", r.ID, err)
+		}
+		rule = cfg.Search.Rule
+	}
+	params := make([]int, len(t.Layers))
+	for i, l := range t.Layers {
+		params[i] = int(l.Params)
+	}
+	return rule, applicable(rule, params)
+}
+
+// applicable reports a rule that cannot be written so, or that no alphas of this model could meet.
+func applicable(rule string, params []int) error {
+	r, err := selection.ParseRule(rule)
+	if err != nil {
+		return err
+	}
+	_, err = r.Select(make([]float64, len(params)), params)
+	return err
+}
 
 // Open prepares a run. Model and data are read by whoever needs them first.
 func (k *Kind) Open(_ context.Context, r run.Run, _ []run.Trial, _ []byte) (run.Job, error) {
@@ -80,6 +108,11 @@ func (c Config) Complete(on choose.Choice) (Config, error) {
 	}
 	if n := base.Model.Layers(); c.Layers > n {
 		return c, fmt.Errorf("layers: %d, the model has %d", c.Layers, n)
+	}
+	if slices.Contains(c.Selectors, SelectFlexora) {
+		if err := applicable(c.Search.Rule, c.layerParams(base)); err != nil {
+			return c, fmt.Errorf("search.rule: %w", err)
+		}
 	}
 	return c, nil
 }
@@ -237,19 +270,12 @@ func (j *job) propose(_ context.Context, p plan) (run.Trial, error) {
 // layerRows are the layers with the parameters that their adapters have, and the largest number that the trial may train.
 func (j *job) layerRows(p plan) ([]run.LayerRow, int64) {
 	m := j.base.Model
-	counts := make([]int64, m.Layers())
-	modules, err := m.Adapted(j.cfg.objective(j.base), j.cfg.LoRA.adapters(nil, false))
-	if err != nil {
-		return nil, 0
-	}
+	counts := j.cfg.layerParams(j.base)
 	var total int64
-	for _, a := range modules {
-		counts[a.Layer] += j.cfg.LoRA.params(a)
-		total += j.cfg.LoRA.params(a)
-	}
 	rows := make([]run.LayerRow, len(counts))
 	for i, n := range counts {
-		rows[i] = run.LayerRow{Name: strconv.Itoa(i), Op: "attention", Params: n}
+		total += int64(n)
+		rows[i] = run.LayerRow{Name: strconv.Itoa(i), Op: "attention", Params: int64(n)}
 		if b := m.Backbone; b != nil {
 			rows[i].Hidden, rows[i].Heads, rows[i].FF = b.Hidden, b.Heads, strconv.Itoa(b.Intermediate)
 		} else {
@@ -272,6 +298,19 @@ func (j *job) layerRows(p plan) ([]run.LayerRow, int64) {
 	return rows, total
 }
 
+// layerParams are the parameters of the adapters on each layer; none where the targets name no module.
+func (c Config) layerParams(base *hub.Model) []int {
+	out := make([]int, base.Model.Layers())
+	modules, err := base.Model.Adapted(c.objective(base), c.LoRA.adapters(nil, false))
+	if err != nil {
+		return nil
+	}
+	for _, m := range modules {
+		out[m.Layer] += int(c.LoRA.params(m))
+	}
+	return out
+}
+
 // params is the number of an adapter's parameters.
 func (c LoRAConfig) params(m model.AdaptedModule) int64 {
 	n := int64(c.Rank) * int64(m.In+m.Out)
@@ -288,8 +327,40 @@ func (j *job) State() ([]byte, error) { return nil, nil }
 func (j *job) View() *run.Surrogate { return nil }
 
 // Inspect describes a trial.
-func (j *job) Inspect(t run.Trial, _ []run.Trial) (run.Inspection, error) {
-	return run.Inspection{Hash: t.Hash, Title: t.Title, Arch: t.Arch, Layers: t.Layers, Params: t.Params}, nil
+func (j *job) Inspect(t run.Trial, _ []run.Trial) (run.Inspection, error) { return j.cfg.describe(t) }
+
+// Describe describes a trial of a run that is not open.
+func (k *Kind) Describe(r run.Run, t run.Trial) (run.Inspection, error) {
+	var cfg Config
+	if err := json.Unmarshal(r.Config, &cfg); err != nil {
+		return run.Inspection{}, fmt.Errorf("read the configuration of %s: %w", r.ID, err)
+	}
+	return cfg.describe(t)
+}
+
+func (c Config) describe(t run.Trial) (run.Inspection, error) {
+	p, err := planOf(t)
+	if err != nil {
+		return run.Inspection{}, err
+	}
+	choice := &run.LayerChoice{}
+	if p.Selector == SelectFlexora || p.Selector == SelectOutput {
+		s := c.Search
+		choice.Steps, choice.Mode, choice.InnerSteps, choice.InnerRate, choice.AlphaRate = s.OuterSteps, string(s.Mode), s.InnerSteps, s.Inner.Rate, s.AlphaRate
+	}
+	if p.Selector == SelectFlexora {
+		choice.Rule, choice.Average = cmp.Or(t.Frozen, c.Search.Rule), max(1, c.Search.Average)
+	}
+	if len(t.Detail) > 0 {
+		var d Detail
+		if err := json.Unmarshal(t.Detail, &d); err != nil {
+			return run.Inspection{}, fmt.Errorf("read the result of trial %d: %w", t.ID, err)
+		}
+		if choice.Chosen = d.Layers; d.Selection != nil {
+			choice.Warning = d.Selection.Warning
+		}
+	}
+	return run.Inspection{Hash: t.Hash, Title: t.Title, Arch: t.Arch, Layers: t.Layers, Params: t.Params, Choice: choice}, nil
 }
 
 // Close has nothing to free: devices belong to trainings.

@@ -23,13 +23,14 @@ import (
 	"flexi/core/model/hub"
 	"flexi/core/model/safetensors"
 	"flexi/core/run"
+	"flexi/core/selection"
 )
 
 // bench is a worker slot in memory. It asks for a pause after a number of step boundaries.
 type bench struct {
 	run.Worker            // nil: what a Flexora run does not ask for
 	pauseAfter, asked int // pauseAfter -1: never
-	frozen            bool
+	frozen            string
 	blobs             map[string][]byte
 	checkpoint        string
 	points            []run.Point
@@ -38,10 +39,10 @@ type bench struct {
 
 func newBench() *bench { return &bench{pauseAfter: -1, blobs: map[string][]byte{}} }
 
-func (b *bench) Slot() int    { return 0 }
-func (b *bench) Slots() int   { return 1 }
-func (b *bench) Threads() int { return 1 }
-func (b *bench) Frozen() bool { return b.frozen }
+func (b *bench) Slot() int      { return 0 }
+func (b *bench) Slots() int     { return 1 }
+func (b *bench) Threads() int   { return 1 }
+func (b *bench) Frozen() string { return b.frozen }
 func (b *bench) ShouldPause() bool {
 	b.asked++
 	return b.pauseAfter >= 0 && b.asked > b.pauseAfter
@@ -331,4 +332,49 @@ func TestNonFiniteWeights(t *testing.T) {
 		require.ErrorContains(t, err, "layer 2 feed-forward")
 		require.True(t, run.IsFinal(err))
 	}
+}
+
+// A layer search that a person ends takes the layers found by then, by the rule they gave, and goes on to the second stage.
+func TestFreeze(t *testing.T) {
+	folder, data := writeFolder(t, tinyBERT, model.Objective{Kind: model.Classify, Labels: 2}, nil)
+	r := tinyRun(t, folder, data, func(c *Config) { c.Search.OuterSteps = 1000 })
+	j := openJob(t, r)
+	trial, err := j.Next(t.Context(), nil)
+	require.NoError(t, err)
+	k := NewKind(choose.Choice{})
+	for rule, want := range map[string]string{"topk=5": "the model has 4 layers", "best": "no selection rule", "budget=1": "raise the budget"} {
+		_, err := k.FreezeRule(r, trial, rule)
+		require.ErrorContains(t, err, want)
+	}
+	rule, err := k.FreezeRule(r, trial, "")
+	require.NoError(t, err)
+	require.Equal(t, "topk=2", rule, "its own")
+	other, err := k.FreezeRule(r, run.Trial{Arch: []byte(`{"selector":"all"}`)}, "")
+	require.NoError(t, err)
+	require.Empty(t, other, "it searches no layers")
+
+	b := newBench()
+	b.frozen, err = k.FreezeRule(r, trial, "topk=3")
+	require.NoError(t, err)
+	result, _, err := trainOne(t, j, trial, b)
+	require.NoError(t, err)
+	var d Detail
+	require.NoError(t, json.Unmarshal(result.Detail, &d))
+	require.Len(t, d.Layers, 3)
+	require.Equal(t, "topk=3", d.Selection.Rule)
+	require.Contains(t, strings.Join(b.events, "\n"), "ended after 1 of 1000 steps")
+	steps := 0
+	for _, p := range b.points {
+		if p.Series == selection.SearchLoss {
+			steps++
+		}
+	}
+	require.Equal(t, 1, steps)
+
+	trial.Detail, trial.Frozen = result.Detail, "topk=3"
+	in, err := k.Describe(r, trial)
+	require.NoError(t, err)
+	require.Equal(t, d.Layers, in.Choice.Chosen)
+	require.Equal(t, "topk=3", in.Choice.Rule)
+	require.Equal(t, 1000, in.Choice.Steps)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"flexi/core/model/safetensors"
+	"flexi/core/selection"
 )
 
 // family is the shape of a model as its Hugging Face class names its modules.
@@ -318,9 +319,9 @@ func TestMergeByHand(t *testing.T) {
 }
 
 func TestSidecar(t *testing.T) {
-	selection, err := Rule{"topk", 2}.Select([]float64{0.5, -1, 0.2}, []int{10, 10, 10})
+	chosen, err := selection.Rule{Name: "topk", Value: 2}.Select([]float64{0.5, -1, 0.2}, []int{10, 10, 10})
 	require.NoError(t, err)
-	s := Sidecar{BaseModel: "b", BaseHash: "h", Layers: 3, Selection: selection, Search: DefaultBilevel(), Data: map[string]string{"piqa": "0a"}, Seed: 42, History: "steps.jsonl"}
+	s := Sidecar{BaseModel: "b", BaseHash: "h", Layers: 3, Selection: chosen, Search: DefaultBilevel(), Data: map[string]string{"piqa": "0a"}, Seed: 42, History: "steps.jsonl"}
 	dir := t.TempDir()
 	require.NoError(t, WriteSidecar(dir, s))
 	back, err := ReadSidecar(dir)

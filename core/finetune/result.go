@@ -8,13 +8,14 @@ import (
 	"flexi/core/device"
 	"flexi/core/model"
 	"flexi/core/model/safetensors"
+	"flexi/core/selection"
 )
 
 // Detail is what a finished trial says of itself, Trial.Detail.
 type Detail struct {
-	Selector  string     `json:"selector"`
-	Layers    []int      `json:"layers"`              // with an adapter
-	Selection *Selection `json:"selection,omitempty"` // flexora's
+	Selector  string         `json:"selector"`
+	Layers    []int          `json:"layers"`              // with an adapter
+	Selection *selection.Set `json:"selection,omitempty"` // flexora's
 	// Fresh are tensors that the pretrained model lacked, and that started from random values.
 	Fresh []string `json:"fresh,omitempty"`
 	// Examples that searched, validated and tuned.

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"flexi/core/selection"
 )
 
 // sidecarName is the file beside an adapter that tells how its layers were chosen; PEFT passes over it.
@@ -21,7 +23,7 @@ type Sidecar struct {
 	BaseModel string            `json:"base_model"`
 	BaseHash  string            `json:"base_sha256"`
 	Layers    int               `json:"layers"` // of the model
-	Selection Selection         `json:"selection"`
+	Selection selection.Set     `json:"selection"`
 	Search    BilevelOptions    `json:"search"`
 	Data      map[string]string `json:"data_sha256"` // by file
 	Seed      uint64            `json:"seed"`

@@ -1,6 +1,7 @@
 package finetune
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"flexi/core/model/hub"
 	"flexi/core/model/train"
 	"flexi/core/run"
+	"flexi/core/selection"
 )
 
 // Parts of a trial's score beside those of the task.
@@ -25,12 +27,12 @@ const (
 
 // tunerState is where a trial stands; with the tensors of its checkpoint it is everything needed to go on.
 type tunerState struct {
-	Tuning    bool        `json:"tuning"` // the second stage
-	Search    searchState `json:"search"`
-	Recent    [][]float64 `json:"recent"` // the last alphas that are averaged
-	Selection *Selection  `json:"selection,omitempty"`
-	Layers    []int       `json:"layers"` // chosen
-	Step      int         `json:"step"`   // updates of the second stage
+	Tuning    bool           `json:"tuning"` // the second stage
+	Search    searchState    `json:"search"`
+	Recent    [][]float64    `json:"recent"` // the last alphas that are averaged
+	Selection *selection.Set `json:"selection,omitempty"`
+	Layers    []int          `json:"layers"` // chosen
+	Step      int            `json:"step"`   // updates of the second stage
 	Parts     map[string]float64
 	Score     float64
 }
@@ -349,7 +351,7 @@ func (t *tuner) layerSearch(ctx context.Context) error {
 		if err := t.boundary(ctx, "the layer search"); err != nil {
 			return err
 		}
-		if t.worker.Frozen() && len(t.state.Recent) > 0 {
+		if t.worker.Frozen() != "" && len(t.state.Recent) > 0 {
 			t.worker.Event("select", fmt.Sprintf("the layer search was ended after %d of %d steps", t.state.Search.Outer, t.cfg.Search.OuterSteps))
 			break
 		}
@@ -396,31 +398,24 @@ func (t *tuner) supernet() *lora {
 	}
 }
 
-// Learning curves of the layer search: the losses, and the alpha of every layer by its number.
-const (
-	searchLossSeries = "search loss"
-	validationSeries = "validation loss"
-	alphaPrefix      = "alpha "
-)
-
 // record writes the curves of an outer step.
 func (t *tuner) record(s OuterStep) {
 	step := s.Step + 1
-	points := []run.Point{{Series: searchLossSeries, Step: step, Value: s.TrainLoss}, {Series: validationSeries, Step: step, Value: s.ValidationLoss}}
+	points := []run.Point{{Series: selection.SearchLoss, Step: step, Value: s.TrainLoss}, {Series: selection.ValidationLoss, Step: step, Value: s.ValidationLoss}}
 	if t.plan.Selector == SelectFlexora {
 		for i, a := range s.Alpha {
-			points = append(points, run.Point{Series: fmt.Sprintf("%s%02d", alphaPrefix, i), Step: step, Value: a})
+			points = append(points, run.Point{Series: selection.AlphaSeries(i), Step: step, Value: a})
 		}
 	}
 	t.worker.Points(points...)
 }
 
 func (t *tuner) selectLayers() error {
-	alpha, err := MeanAlpha(t.state.Recent, len(t.state.Recent))
+	alpha, err := selection.MeanAlpha(t.state.Recent, len(t.state.Recent))
 	if err != nil {
 		return err
 	}
-	rule, err := ParseRule(t.cfg.Search.Rule)
+	rule, err := selection.ParseRule(cmp.Or(t.worker.Frozen(), t.cfg.Search.Rule))
 	if err != nil {
 		return err
 	}

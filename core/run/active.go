@@ -16,8 +16,7 @@ type active struct {
 
 	ctx      context.Context // ends trainings and proposals
 	cancel   context.CancelFunc
-	pause    atomic.Bool // read by workers, as frozen is
-	frozen   atomic.Bool
+	pause    atomic.Bool   // read by workers
 	halted   chan struct{} // closed when pause becomes true
 	slots    []*slot
 	thinking string
@@ -84,7 +83,6 @@ func newActive(r Run, trials []Trial) *active {
 	for i := range trials {
 		a.trials = append(a.trials, &trials[i])
 	}
-	a.frozen.Store(r.Frozen)
 	a.standing = standingOf(a.trials, r.goals())
 	return a
 }

@@ -3,7 +3,7 @@ package run
 import (
 	"context"
 	"fmt"
-	"slices"
+	"strings"
 	"time"
 )
 
@@ -62,7 +62,7 @@ func (c *Controller) apply(a *active, cmd Command) Reply {
 	case Set:
 		return c.set(a, cmd)
 	case Freeze:
-		return c.freeze(a)
+		return c.freeze(a, cmd)
 	case Annotate:
 		a.Note = cmd.Text
 		c.save(a)
@@ -71,21 +71,41 @@ func (c *Controller) apply(a *active, cmd Command) Reply {
 	return refuse("there is no command %q", cmd.Verb)
 }
 
-// freeze ends a layer search with what it has found.
-func (c *Controller) freeze(a *active) Reply {
-	searching := slices.ContainsFunc(a.trials, func(t *Trial) bool { return t.State == Running || t.State == Paused })
-	switch _, ok := c.kinds[a.Kind].(Freezer); {
-	case !ok:
+// freeze ends layer searches with what they have found.
+func (c *Controller) freeze(a *active, cmd Command) Reply {
+	k, ok := c.kinds[a.Kind].(Freezer)
+	if !ok {
 		return refuse("a %s has no layer search", a.Kind)
-	case a.State != Running && a.State != Paused || !searching:
-		return refuse("%s is %s; a layer search that goes on or is paused can be ended", a.ID, a.State)
-	case a.Frozen:
-		return Reply{Text: "the layer search ends already" + c.who(a)}
 	}
-	a.Frozen = true
-	a.frozen.Store(true)
-	c.save(a)
-	return Reply{Text: "the layer search ends at the next step, with the layers found so far"}
+	var ended []string
+	for _, t := range a.trials {
+		if cmd.Trial >= 0 && cmd.Trial != t.ID || t.State != Running && t.State != Paused {
+			continue
+		}
+		rule, err := k.FreezeRule(a.Run, *t, cmd.Text)
+		if err != nil {
+			return refuse("trial %d: %v", t.ID, err)
+		}
+		if rule == "" {
+			continue
+		}
+		frozen := *t
+		frozen.Frozen = rule
+		if err := c.store.PutTrial(c.ctx, frozen, nil); err != nil {
+			return refuse("the command could not be stored: %v", err)
+		}
+		a.set(frozen)
+		for _, s := range a.slots {
+			if s.worker != nil && s.worker.trial == t.ID {
+				s.worker.frozen.Store(&frozen.Frozen)
+			}
+		}
+		ended = append(ended, fmt.Sprintf("#%d by %s", t.ID, rule))
+	}
+	if len(ended) == 0 {
+		return refuse("no layer search of %s is being worked on", a.ID)
+	}
+	return Reply{Text: "the layer search ends at its next step: " + strings.Join(ended, ", ")}
 }
 
 // who says who gave the newest command, and when.

@@ -43,7 +43,10 @@ type Describer interface {
 }
 
 // Freezer is a Kind whose trainings look at Worker.Frozen.
-type Freezer interface{ Freezes() }
+type Freezer interface {
+	// FreezeRule checks the rule that a layer search of the run would end with, "" its own, and returns it written out.
+	FreezeRule(r Run, t Trial, rule string) (string, error)
+}
 
 // Job is an open run. Next, State, View and Inspect are called by one goroutine at a time; Train by several workers at once, beside them.
 type Job interface {
@@ -70,8 +73,8 @@ type Worker interface {
 	Threads() int
 	// ShouldPause is asked at step boundaries; when true, Train saves a checkpoint with Save and returns ErrPaused.
 	ShouldPause() bool
-	// Frozen says that a person wants the layer search to end with what it has found.
-	Frozen() bool
+	// Frozen is the rule by which a person wants the layer search to end with what it has found; "" lets it go on.
+	Frozen() string
 	// Progress replaces the slot's progress line.
 	Progress(Progress)
 	// Points appends to the trial's learning curves.
@@ -129,7 +132,21 @@ type Inspection struct {
 	Parts      []Part
 	Graph      []string // the computational graph, drawn in lines of text
 	Neighbours []Neighbour
-	Map        []Place // the embedding around it, seen in two dimensions; none if there is no embedding
+	Map        []Place      // the embedding around it, seen in two dimensions; none if there is no embedding
+	Choice     *LayerChoice `json:",omitempty"`
+}
+
+// LayerChoice is how a trial chooses the layers that get adapters, beside the learning curves of the search (package selection names them).
+type LayerChoice struct {
+	Steps   int    // outer steps of the layer search; 0 if the layers are not searched for
+	Rule    string // that turns alphas into layers
+	Average int    // how many of the last alphas the rule is given the mean of
+	Mode    string // of the outer gradient
+	// InnerSteps are the updates of the adapters before each one of alpha; the learning rates are those of adapters and alpha.
+	InnerSteps           int
+	InnerRate, AlphaRate float64
+	Chosen               []int  // layers with adapters, ascending; nil until they are chosen
+	Warning              string // what is odd about the choice
 }
 
 // Place is an architecture on a map of the embedding: its coordinates along the two directions in which the library spreads most.

@@ -54,8 +54,6 @@ type Run struct {
 	Note         string
 	// Pinned are hashes of architectures that people want proposed next, in order; Skipped those that must not be proposed.
 	Pinned, Skipped []string
-	// Frozen says that a layer search that goes on, or is next, ends with the layers it has found.
-	Frozen bool `json:",omitempty"`
 }
 
 // Objective names the number a run improves.
@@ -98,15 +96,17 @@ type Trial struct {
 	Of     int
 	Repeat int
 
-	State    State
-	Attempt  int // from 1
-	Error    string
-	Reason   string // why it was stopped before its end
-	Parent   int    // trial whose weights it started from, -1 for none
-	Overlap  float64
-	Score    *float64           // nil until done; in the units of the objective
-	Scores   map[string]float64 // parts of the score by name
-	Detail   json.RawMessage    `json:",omitempty"` // what else the kind says of the result
+	State   State
+	Attempt int // from 1
+	Error   string
+	Reason  string // why it was stopped before its end
+	Parent  int    // trial whose weights it started from, -1 for none
+	Overlap float64
+	Score   *float64           // nil until done; in the units of the objective
+	Scores  map[string]float64 // parts of the score by name
+	Detail  json.RawMessage    `json:",omitempty"` // what else the kind says of the result
+	// Frozen is the rule by which a person wants the layer search to end with what it has found; "" lets it go on.
+	Frozen   string             `json:",omitempty"`
 	Measures map[string]float64 // what was measured of its training, by the names of criteria
 	Rungs    []Rung             // of successive halving, in the order in which it came to them
 	Seconds  float64            // training time over all sessions
@@ -195,7 +195,7 @@ const (
 	TrainNext Verb = "train"    // the same, before all others that are pinned
 	Skip      Verb = "skip"     // never propose the architecture with hash Text
 	Release   Verb = "release"  // neither pin nor skip it any more
-	Freeze    Verb = "freeze"   // end the layer search of a Flexora run at the next step, with the layers found so far
+	Freeze    Verb = "freeze"   // end the layer search of a trial (-1: of all that are trained) at its next step, by the rule Text
 	Set       Verb = "set"      // apply Changes to the run, which may be going on
 )
 

@@ -24,6 +24,7 @@ func (c *Controller) train(a *active, s *slot, t Trial) {
 		c: c, a: a, slot: s, trial: t.ID, began: now, spent: t.Seconds,
 		threads: max(1, c.opts.Threads/len(a.slots)), slots: len(a.slots), cancel: cancel,
 	}
+	w.frozen.Store(&t.Frozen)
 	w.sign()
 	s.begin(t.ID, now, w)
 	job := a.job.job
@@ -80,11 +81,6 @@ func (c *Controller) trained(a *active, t Trial, w *worker, r Result, weights st
 		t.State = waitingState(t)
 	default:
 		again = c.failed(a, &t, err)
-	}
-	if a.Frozen && t.State == Done { // it was about this trial's search
-		a.Frozen = false
-		a.frozen.Store(false)
-		c.save(a)
 	}
 	before := a.best
 	a.set(t)

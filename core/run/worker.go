@@ -20,6 +20,7 @@ type worker struct {
 	threads int
 	slots   int
 
+	frozen atomic.Pointer[string] // Trial.Frozen
 	cancel context.CancelFunc
 	leave  func()        // Shutdown no longer waits for it
 	given  atomic.Bool   // it was given up: what it still does has no effect
@@ -39,7 +40,7 @@ func (w *worker) ShouldPause() bool {
 	return w.given.Load() || w.a.pause.Load()
 }
 
-func (w *worker) Frozen() bool { return w.a.frozen.Load() }
+func (w *worker) Frozen() string { return *w.frozen.Load() }
 
 func (w *worker) sign() { w.signed.Store(true) }
 

@@ -34,10 +34,10 @@ type bench struct {
 
 func newBench() *bench { return &bench{pauseAfter: -1, blobs: map[string][]byte{}} }
 
-func (b *bench) Slot() int    { return 0 }
-func (b *bench) Slots() int   { return 1 }
-func (b *bench) Threads() int { return 1 }
-func (b *bench) Frozen() bool { return false }
+func (b *bench) Slot() int      { return 0 }
+func (b *bench) Slots() int     { return 1 }
+func (b *bench) Threads() int   { return 1 }
+func (b *bench) Frozen() string { return "" }
 func (b *bench) ShouldPause() bool {
 	b.asked++
 	return b.pauseAfter >= 0 && b.asked > b.pauseAfter

@@ -1,6 +1,7 @@
 package runtest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,8 @@ type Kind struct {
 	Forgive bool
 	// Judge, if not nil, decides at half of each training's steps, where the sum is what it is worth; it is also measured as "sum".
 	Judge func(trials []run.Trial, value float64) run.Rung
+	// Freezable trainings end at a step when their search is frozen, and say by which rule.
+	Freezable bool
 	// Score makes the score of the sum; nil: the sum.
 	Score func(t run.Trial, sum float64) float64
 
@@ -59,6 +62,17 @@ func (k *Kind) Configure(r run.Run, _ []*run.Trial, changes []string, going bool
 		return nil, 0, errors.New("seed cannot change in a run that goes on")
 	}
 	return config, is.Budget, nil
+}
+
+// FreezeRule implements run.Freezer: "" becomes "own", "wrong" is refused.
+func (k *Kind) FreezeRule(_ run.Run, _ run.Trial, rule string) (string, error) {
+	switch {
+	case !k.Freezable:
+		return "", nil
+	case rule == "wrong":
+		return "", errors.New("there is no such rule")
+	}
+	return cmp.Or(rule, "own"), nil
 }
 
 type settings struct{ Budget, Seed int }
@@ -226,7 +240,7 @@ func (j *job) Train(ctx context.Context, t run.Trial, w run.Worker) (run.Result,
 	save := func() error {
 		return w.Save(ctx, func(out io.Writer) error { return json.NewEncoder(out).Encode(p) })
 	}
-	for p.Step < j.kind.Steps {
+	for p.Step < j.kind.Steps && w.Frozen() == "" {
 		if w.ShouldPause() {
 			if err := save(); err != nil {
 				return run.Result{}, err
@@ -248,11 +262,15 @@ func (j *job) Train(ctx context.Context, t run.Trial, w run.Worker) (run.Result,
 		}
 	}
 	finished = true
+	detail, err := json.Marshal(w.Frozen())
+	if err != nil {
+		return run.Result{}, err
+	}
 	score := p.Sum
 	if j.kind.Score != nil {
 		score = j.kind.Score(t, p.Sum)
 	}
-	return run.Result{Score: score, Scores: map[string]float64{"sum": p.Sum}, Parent: -1, Weights: func(out io.Writer) error { return json.NewEncoder(out).Encode(p) }}, nil
+	return run.Result{Score: score, Scores: map[string]float64{"sum": p.Sum}, Detail: detail, Parent: -1, Weights: func(out io.Writer) error { return json.NewEncoder(out).Encode(p) }}, nil
 }
 
 func (j *job) halfway(ctx context.Context, w run.Worker, p progress) error {

@@ -1,4 +1,4 @@
-package finetune
+package selection
 
 import (
 	"math"
@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func selectBy(t *testing.T, rule string, alpha []float64, params ...int) (Selection, error) {
+func selectBy(t *testing.T, rule string, alpha []float64, params ...int) (Set, error) {
 	t.Helper()
 	r, err := ParseRule(rule)
 	require.NoError(t, err)
@@ -107,4 +107,27 @@ func TestSelectionLaws(t *testing.T) {
 		}
 		require.Len(rt, large, k+1)
 	})
+}
+
+func TestMeanAlpha(t *testing.T) {
+	history := [][]float64{{9, 9}, {1, 2}, {3, 6}}
+	for last, want := range map[int][]float64{0: {3, 6}, 1: {3, 6}, 2: {2, 4}} {
+		got, err := MeanAlpha(history, last)
+		require.NoError(t, err)
+		require.InDeltaSlice(t, want, got, 1e-15)
+	}
+	_, err := MeanAlpha(history, 4)
+	require.ErrorContains(t, err, "the last 4 of 3 outer steps")
+}
+
+func TestSeries(t *testing.T) {
+	for _, layer := range []int{0, 7, 31, 126} {
+		got, ok := LayerOf(AlphaSeries(layer))
+		require.True(t, ok)
+		require.Equal(t, layer, got)
+	}
+	for _, other := range []string{SearchLoss, "alpha ", "alpha x", "alpha -1", "alpha 007"} {
+		_, ok := LayerOf(other)
+		require.False(t, ok, other)
+	}
 }

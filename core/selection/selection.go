@@ -1,4 +1,6 @@
-package finetune
+// Package selection chooses layers by their alphas: the relaxation and the rules of Flexora's first stage. It is arithmetic alone, so that whoever trains and
+// whoever looks on apply the same rule.
+package selection
 
 import (
 	"cmp"
@@ -10,6 +12,26 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 )
+
+// Learning curves of a layer search: its losses, and the alpha of every layer by its number (AlphaSeries).
+const (
+	SearchLoss     = "search loss"
+	ValidationLoss = "validation loss"
+	alphaPrefix    = "alpha "
+)
+
+// AlphaSeries names the curve of a layer's alpha.
+func AlphaSeries(layer int) string { return fmt.Sprintf("%s%02d", alphaPrefix, layer) }
+
+// LayerOf is the inverse of AlphaSeries.
+func LayerOf(series string) (layer int, ok bool) {
+	digits, ok := strings.CutPrefix(series, alphaPrefix)
+	if !ok {
+		return 0, false
+	}
+	layer, err := strconv.Atoi(digits)
+	return layer, err == nil && layer >= 0 && series == AlphaSeries(layer)
+}
 
 // RuleNames are the rules that turn alphas into a set of layers. Those with a value are written name=value.
 var RuleNames = []string{"positive", "centred", "above_mean", "topk", "budget", "threshold", "multiplier"}
@@ -64,8 +86,8 @@ func (r Rule) String() string {
 	return r.Name + "=" + strconv.FormatFloat(r.Value, 'f', -1, 64)
 }
 
-// Selection is a set of layers and how it came about.
-type Selection struct {
+// Set is the chosen layers and how it came about.
+type Set struct {
 	Rule        string    `json:"rule"`
 	Layers      []int     `json:"layers"` // ascending, never empty
 	Order       []int     `json:"order"`  // all layers, the largest alpha first
@@ -77,24 +99,24 @@ type Selection struct {
 
 // Select applies the rule. Params are the adapter parameters of each layer. Where no layer qualifies the one with the largest alpha is kept, with a
 // warning; a budget below its parameters is an error, as is an alpha that is not finite.
-func (r Rule) Select(alpha []float64, params []int) (Selection, error) {
+func (r Rule) Select(alpha []float64, params []int) (Set, error) {
 	n := len(alpha)
 	if n == 0 || len(params) != n {
-		return Selection{}, fmt.Errorf("select among %d layers with %d parameter counts: one of each per layer is needed", n, len(params))
+		return Set{}, fmt.Errorf("select among %d layers with %d parameter counts: one of each per layer is needed", n, len(params))
 	}
 	for i, a := range alpha {
 		if math.IsNaN(a) || math.IsInf(a, 0) {
-			return Selection{}, fmt.Errorf("alpha of layer %d is %v: the search diverged; lower its learning rates", i, a)
+			return Set{}, fmt.Errorf("alpha of layer %d is %v: the search diverged; lower its learning rates", i, a)
 		}
 	}
-	s := Selection{Rule: r.String(), Alpha: slices.Clone(alpha), Multipliers: Multipliers(alpha), Order: make([]int, n)}
+	s := Set{Rule: r.String(), Alpha: slices.Clone(alpha), Multipliers: Multipliers(alpha), Order: make([]int, n)}
 	for i := range s.Order {
 		s.Order[i] = i
 	}
 	slices.SortStableFunc(s.Order, func(i, j int) int { return cmp.Compare(alpha[j], alpha[i]) })
 	count, err := r.count(s, params)
 	if err != nil {
-		return Selection{}, err
+		return Set{}, err
 	}
 	switch count {
 	case 0:
@@ -110,7 +132,7 @@ func (r Rule) Select(alpha []float64, params []int) (Selection, error) {
 }
 
 // count is how many layers, in order of alpha, meet the rule.
-func (r Rule) count(s Selection, params []int) (int, error) {
+func (r Rule) count(s Set, params []int) (int, error) {
 	// The order of alpha is that of the multipliers too, so what lies above a bound comes first.
 	above := func(values []float64, bound float64) (int, error) {
 		if i := slices.IndexFunc(s.Order, func(l int) bool { return values[l] <= bound }); i >= 0 {
@@ -140,7 +162,7 @@ func (r Rule) count(s Selection, params []int) (int, error) {
 	return 0, fmt.Errorf("there is no selection rule %q", r.Name)
 }
 
-func (r Rule) affordable(s Selection, params []int) (int, error) {
+func (r Rule) affordable(s Set, params []int) (int, error) {
 	total := 0
 	for i, l := range s.Order {
 		if total += params[l]; float64(total) > r.Value {
@@ -151,4 +173,37 @@ func (r Rule) affordable(s Selection, params []int) (int, error) {
 		}
 	}
 	return len(s.Order), nil
+}
+
+// Multipliers relaxes the layers' choice: s = N softmax(alpha), so that s is 1 for every layer where alpha is constant, and sums to N always.
+func Multipliers(alpha []float64) []float64 {
+	largest := math.Inf(-1)
+	for _, a := range alpha {
+		largest = max(largest, a)
+	}
+	s := make([]float64, len(alpha))
+	var sum float64
+	for i, a := range alpha {
+		s[i] = math.Exp(a - largest)
+		sum += s[i]
+	}
+	for i := range s {
+		s[i] *= float64(len(alpha)) / sum
+	}
+	return s
+}
+
+// MeanAlpha averages the last few of a history of alphas, one per outer step; last 0 takes the final one alone.
+func MeanAlpha(history [][]float64, last int) ([]float64, error) {
+	if len(history) == 0 || last < 0 || last > len(history) {
+		return nil, fmt.Errorf("average the last %d of %d outer steps: there must be at least as many", last, len(history))
+	}
+	part := history[len(history)-max(1, last):]
+	mean := make([]float64, len(part[0]))
+	for _, alpha := range part {
+		for i, a := range alpha {
+			mean[i] += a / float64(len(part))
+		}
+	}
+	return mean, nil
 }
