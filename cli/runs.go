@@ -76,12 +76,13 @@ type jsonTrial struct {
 	Measures   map[string]float64 `json:"measures,omitempty"`
 	Rungs      []run.Rung         `json:"rungs,omitempty"`
 	Arch       json.RawMessage    `json:"arch"`
+	Detail     json.RawMessage    `json:"detail,omitempty"` // what else the kind says of the result
 }
 
 func trialJSON(t run.Trial) jsonTrial {
 	j := jsonTrial{
 		Trial: t.ID, Hash: t.Hash, State: t.State, Score: t.Score, Scores: t.Scores, Params: t.Params, Seconds: t.Seconds, Level: t.Level,
-		Why: t.Why, Overlap: t.Overlap, Arm: t.Arm, Prediction: t.Predict, Attempt: t.Attempt, Error: t.Error, Reason: t.Reason, Measures: t.Measures, Rungs: t.Rungs, Arch: t.Arch,
+		Why: t.Why, Overlap: t.Overlap, Arm: t.Arm, Prediction: t.Predict, Attempt: t.Attempt, Error: t.Error, Reason: t.Reason, Measures: t.Measures, Rungs: t.Rungs, Arch: t.Arch, Detail: t.Detail,
 	}
 	if t.Parent >= 0 {
 		j.Parent = &t.Parent

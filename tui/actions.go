@@ -84,7 +84,7 @@ func (m *model) nextPane(step int) {
 
 func (m *model) noChart() string {
 	switch m.focused() {
-	case paneFrontier, paneBest, paneSurrogate, paneRunCurves, paneCurves, paneMap:
+	case paneFrontier, paneBest, paneSurrogate, paneRunCurves, paneCurves, paneMap, paneLosses, paneHistory:
 		return ""
 	}
 	return "this pane is no chart"
@@ -139,8 +139,11 @@ func (m *model) choose(step int) {
 
 // subject is the trial that commands are about: the one inspected, the worker's, the marked one, or the best.
 func (m *model) subject() *run.Trial {
-	if m.screen == inspector {
+	switch m.screen {
+	case inspector:
 		return m.trialAt(m.inspected())
+	case flexora:
+		return m.searched()
 	}
 	if m.screen == overview {
 		switch m.focused() {
@@ -219,6 +222,8 @@ func (m *model) cannotOpen() string {
 			return "this neighbour was never trained"
 		}
 		return ""
+	case flexora:
+		return m.nothingToInspect()
 	case overview:
 		if c := m.markedCandidate(); m.focused() == paneQueue && c != nil && c.Trial < 0 {
 			return "this candidate is not trained yet"

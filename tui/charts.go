@@ -25,6 +25,10 @@ func (m *model) chart(id pane) chart.Chart {
 		m.runsChart(&c)
 	case id == paneMap:
 		m.mapChart(&c)
+	case id == paneLosses:
+		m.lossChart(&c)
+	case id == paneHistory:
+		m.alphaChart(&c)
 	case r == nil:
 	case id == paneFrontier:
 		m.frontierChart(&c, r)
@@ -255,6 +259,8 @@ func (m *model) whyEmpty(id pane) string {
 		return m.looked.problem
 	case id == paneCurves:
 		return "No learning curve yet."
+	case id == paneLosses || id == paneHistory:
+		return m.noLayerCurves()
 	case id == paneMap && m.looked.inspection != nil:
 		return "No map: the embedding is known while the run is being worked on."
 	case id == paneMap:

@@ -20,12 +20,13 @@ type derived struct {
 	tradeoff  *run.Tradeoff // nil with one objective
 	log       []run.Event
 	queue     []run.Candidate // what would be proposed next
+	layers    *layerSearch    // of the trial on the Flexora screen; never nil
 	problem   string          // why the filter is not applied
 }
 
 // refresh computes m.derived again and keeps selections inside the lists.
 func (m *model) refresh() {
-	d := derived{}
+	d, last := derived{layers: &layerSearch{}}, m.layers
 	if m.snap == nil {
 		m.derived = d
 		return
@@ -46,6 +47,7 @@ func (m *model) refresh() {
 		d.queue = queueOf(d.run)
 	}
 	m.derived = d
+	m.layers = m.lookAtLayers(last)
 	if m.findListed() < 0 && len(d.runs) > 0 {
 		m.listed = d.runs[0].ID
 	}

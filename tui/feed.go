@@ -117,7 +117,11 @@ func (m *model) send(c run.Command) tea.Cmd {
 
 // inspect fetches what the inspector shows and does not have yet; learning curves of a running trial are read again now and then.
 func (m *model) inspect() tea.Cmd {
-	if m.screen != inspector {
+	switch m.screen {
+	case flexora:
+		return m.learn(&m.looked, m.searched())
+	case inspector:
+	default:
 		return nil
 	}
 	cmd := m.learn(&m.looked, m.trialAt(m.inspected()))

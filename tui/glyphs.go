@@ -22,6 +22,11 @@ type glyphs struct {
 	plusMinus       string
 	mean, sigma, xi string // mean, aleatoric and epistemic standard deviation
 	differs         string
+	chosen          string    // a layer that gets an adapter
+	trends          [3]string // falls, neither, rises
+	halves          [4]string // of a bar: none, left, right, both
+	bound           string    // the bound of a rule across bars
+	shades          string    // of a heat map, the largest last
 	ellipsis        rune
 	caret           string
 }
@@ -32,11 +37,13 @@ type border struct{ h, v, nw, ne, se, sw rune }
 var unicodeGlyphs = glyphs{
 	light: border{'─', '│', '╭', '╮', '╯', '╰'}, heavy: border{'━', '┃', '┏', '┓', '┛', '┗'},
 	cursor: "▸", disc: "●", dot: "·", arrow: "›", dash: "—", plusMinus: "±", mean: "μ", sigma: "σ", xi: "ξ", differs: "≠", ellipsis: '…', caret: "▏",
+	chosen: "■", trends: [3]string{"▼", "·", "▲"}, halves: [4]string{" ", "▌", "▐", "█"}, bound: "┊", shades: " ░▒▓█",
 }
 
 var asciiGlyphs = glyphs{
 	ascii: true, light: border{'-', '|', '+', '+', '+', '+'}, heavy: border{'=', '#', '#', '#', '#', '#'},
 	cursor: ">", disc: "o", dot: "-", arrow: ">", dash: "-", plusMinus: "+-", mean: "mean", sigma: "sd", xi: "xi", differs: "!", ellipsis: '~', caret: "_",
+	chosen: "*", trends: [3]string{"v", "-", "^"}, halves: [4]string{" ", "=", "=", "="}, bound: ":", shades: " .:+#",
 }
 
 // glyphSets are the names Options.Glyphs knows, in the order that help shows.

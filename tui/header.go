@@ -38,6 +38,9 @@ func (p *painter) crumbs(room int) []span {
 	if t := m.trialAt(m.inspected()); m.screen == inspector && t != nil {
 		parts = append(parts, span{fmt.Sprintf(" #%d %s", t.ID, shortHash(t.Hash)), strong})
 	}
+	if t := m.searched(); m.screen == flexora && t != nil {
+		parts = append(parts, span{fmt.Sprintf(" #%d %s", t.ID, t.Title), strong})
+	}
 	if p.class == single && m.screen == overview && m.derived.run != nil {
 		return []span{parts[0], {m.derived.run.ID, strong}}
 	}
@@ -56,6 +59,7 @@ func (p *painter) crumbs(room int) []span {
 func (p *painter) tabs(r rect) {
 	var pieces []span
 	n := 0
+	screens := p.m.screens()
 	for _, s := range screens {
 		text, st := fmt.Sprintf(" %d %s  ", s, s.name()), dim
 		if s == p.m.screen {

@@ -34,7 +34,7 @@ func elsewhere(in where) string {
 	for _, s := range []struct {
 		in   where
 		name string
-	}{{onOverview, "overview"}, {onRuns, "runs"}, {onInspector, "architecture"}, {onLogs, "logs"}, {onSystem, "system"}} {
+	}{{onOverview, "overview"}, {onRuns, "runs"}, {onInspector, "architecture"}, {onFlexora, "layers"}, {onLogs, "logs"}, {onSystem, "system"}} {
 		if in&s.in == 0 {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"flexi/core/run"
+	"flexi/core/selection"
 )
 
 // InspectionText describes an architecture: layers, parameters, graph and neighbours; with t also its result, with points its learning curves.
@@ -22,6 +23,7 @@ func InspectionText(in run.Inspection, t *run.Trial, points []run.Point) (text s
 		b.WriteString(trialText(t))
 	}
 	section("layers", layersText(in.Layers))
+	section("choice of layers", layersChosenText(in.Choice, in.Layers, points))
 	section("parameters", partsText(in))
 	if len(in.Graph) > 0 {
 		section("graph", "  "+strings.Join(in.Graph, "\n  ")+"\n")
@@ -116,6 +118,9 @@ func curvesText(points []run.Point) string {
 	var names []string
 	curves := map[string][]run.Point{}
 	for _, p := range points {
+		if _, ok := selection.LayerOf(p.Series); ok { // the choice of layers says where they stand
+			continue
+		}
 		if curves[p.Series] == nil {
 			names = append(names, p.Series)
 		}

@@ -14,6 +14,7 @@ const (
 	onOverview where = 1 << iota
 	onRuns
 	onInspector
+	onFlexora
 	onLogs
 	onSystem
 	inHelp
@@ -23,7 +24,7 @@ const (
 	inForm
 	inField // a value of a form is being typed
 
-	onScreens = onOverview | onRuns | onInspector | onLogs | onSystem
+	onScreens = onOverview | onRuns | onInspector | onFlexora | onLogs | onSystem
 )
 
 // binding is a key and all that is said about it. The table of bindings feeds dispatch, help, palette and footer.
@@ -54,7 +55,7 @@ const (
 
 // keymap is the table of all keys. A key press goes to the first binding that works in the place where it was pressed.
 func keymap() []binding {
-	return slices.Concat(overlayKeys(), formKeys(), moveKeys(), commandKeys(), steerKeys(), lensKeys(), sessionKeys())
+	return slices.Concat(overlayKeys(), formKeys(), moveKeys(), flexoraKeys(), commandKeys(), steerKeys(), lensKeys(), sessionKeys())
 }
 
 func overlayKeys() []binding {
@@ -98,13 +99,13 @@ func moveKeys() []binding {
 }
 
 func commandKeys() []binding {
-	const runs = onOverview | onRuns | onInspector | onLogs
+	const runs = onOverview | onRuns | onInspector | onFlexora | onLogs
 	return []binding{
 		{keys: []string{"p"}, acts: true, in: runs, group: groupRuns, name: "pause", help: "pause with a checkpoint, or resume", rank: 1, says: (*model).pauseSays, refuse: (*model).cannotPause, do: (*model).pauseOrResume},
 		{keys: []string{"S"}, acts: true, in: runs, group: groupRuns, name: "stop", help: "end the run for good (asks first)", rank: 2, refuse: (*model).cannotStop, do: (*model).askStop},
 		{keys: []string{"b"}, acts: true, in: runs, group: groupRuns, name: "branch", help: "new run from this one's trials (asks first)", rank: 3, refuse: (*model).cannotBranch, do: (*model).askBranch},
-		{keys: []string{"r"}, acts: true, in: onOverview | onInspector, group: groupRuns, name: "retry", help: "train a failed trial again", refuse: (*model).cannotRetry, do: (*model).retry},
-		{keys: []string{"y"}, in: onOverview | onRuns | onInspector, group: groupRuns, name: "copy", help: "copy the hash of the trial, or the run's name", do: (*model).copyName},
+		{keys: []string{"r"}, acts: true, in: onOverview | onInspector | onFlexora, group: groupRuns, name: "retry", help: "train a failed trial again", refuse: (*model).cannotRetry, do: (*model).retry},
+		{keys: []string{"y"}, in: onOverview | onRuns | onInspector | onFlexora, group: groupRuns, name: "copy", help: "copy the hash of the trial, or the run's name", do: (*model).copyName},
 	}
 }
 
@@ -145,7 +146,7 @@ func (m *model) place() where {
 		}
 		return inForm
 	}
-	return map[screen]where{overview: onOverview, runsList: onRuns, inspector: onInspector, logs: onLogs, system: onSystem}[m.screen]
+	return map[screen]where{overview: onOverview, runsList: onRuns, inspector: onInspector, flexora: onFlexora, logs: onLogs, system: onSystem}[m.screen]
 }
 
 // press dispatches a key.

@@ -21,7 +21,7 @@ func everyKey() []string {
 	for _, b := range keymap() {
 		out = append(out, b.keys...)
 	}
-	return append(out, "x", "4", "ü", "界", "<", "space", "backspace", "ctrl+w", "delete")
+	return append(out, "x", "ü", "界", "<", "space", "backspace", "ctrl+w", "delete")
 }
 
 // hostile is a snapshot whose texts and numbers are as odd as stored data can be.
@@ -42,14 +42,24 @@ func hostile() *run.Snapshot {
 	return s
 }
 
+// oddFlexora is a Flexora run whose records do not fit together.
+func oddFlexora() *run.Snapshot {
+	s := fixture.WithFlexora()
+	r := &s.Runs[5]
+	r.Trials[1].Layers = r.Trials[1].Layers[:3]
+	r.Trials[0].Layers = nil
+	r.Workers[0].Trial = 12
+	return s
+}
+
 // Whatever the window, the look, the data and the keys: no panic, exactly h lines of w cells, no escape sequence without colours, and only ASCII
 // where only ASCII can be shown.
 func TestFrameLaws(t *testing.T) {
 	keys := everyKey()
-	snapshots := []*run.Snapshot{fixture.Snapshot(), hostile(), {Time: fixture.Now}, {Time: fixture.Now, Runs: []run.RunView{{Best: -1}}}}
+	snapshots := []*run.Snapshot{fixture.Snapshot(), hostile(), fixture.WithFlexora(), oddFlexora(), {Time: fixture.Now}, {Time: fixture.Now, Runs: []run.RunView{{Best: -1}}}}
 	rapid.Check(t, func(rt *rapid.T) {
 		o := Options{Theme: rapid.SampledFrom([]string{"dark", "light", "16", "none"}).Draw(rt, "theme"), Glyphs: rapid.SampledFrom(glyphSets).Draw(rt, "glyphs")}
-		o.Start = rapid.SampledFrom([]string{"", "search-05", "search-03"}).Draw(rt, "start")
+		o.Start = rapid.SampledFrom([]string{"", "search-05", "search-03", fixture.FlexoraID}).Draw(rt, "start")
 		m := onSnapshot(t, rapid.SampledFrom(snapshots).Draw(rt, "snapshot"), rapid.IntRange(1, 210).Draw(rt, "w"), rapid.IntRange(1, 70).Draw(rt, "h"), o)
 		for range rapid.IntRange(0, 12).Draw(rt, "events") {
 			switch rapid.IntRange(0, 9).Draw(rt, "event") {
@@ -114,7 +124,7 @@ func TestEverySize(t *testing.T) {
 func TestEscapeReachesTheRoot(t *testing.T) {
 	keys := everyKey()
 	rapid.Check(t, func(rt *rapid.T) {
-		m := newTest(t, 80, 24, Options{})
+		m := onSnapshot(t, fixture.WithFlexora(), 80, 24, Options{Start: rapid.SampledFrom([]string{"", fixture.FlexoraID}).Draw(rt, "start")})
 		for range rapid.IntRange(0, 25).Draw(rt, "presses") {
 			do(t, m, rapid.SampledFrom(keys).Draw(rt, "key"))
 		}

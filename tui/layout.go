@@ -3,19 +3,25 @@ package tui
 // screen is one of the pages on the number keys.
 type screen uint8
 
-// Screens, by their keys. 4 belongs to Flexora runs.
+// Screens, by their keys.
 const (
 	overview  screen = 1
 	runsList  screen = 2
 	inspector screen = 3
+	flexora   screen = 4 // of runs that choose layers
 	logs      screen = 5
 	system    screen = 6
 )
 
-var screens = []screen{overview, runsList, inspector, logs, system}
+func (m *model) screens() []screen {
+	if m.choosesLayers() {
+		return []screen{overview, runsList, inspector, flexora, logs, system}
+	}
+	return []screen{overview, runsList, inspector, logs, system}
+}
 
 func (s screen) name() string {
-	return map[screen]string{overview: "overview", runsList: "runs", inspector: "architecture", logs: "logs", system: "system"}[s]
+	return map[screen]string{overview: "overview", runsList: "runs", inspector: "architecture", flexora: "layers", logs: "logs", system: "system"}[s]
 }
 
 // pane is a part of a screen that can have the focus.
@@ -43,6 +49,11 @@ const (
 	paneGraph
 	paneCompare
 	paneMap
+	paneAlphas
+	paneLosses
+	paneHistory
+	paneHeat
+	paneChoice
 	paneLog
 	paneSystem
 )
@@ -85,6 +96,8 @@ func allPanes(s screen) []pane {
 		return []pane{paneRuns, paneRunCurves, paneConfig}
 	case inspector:
 		return []pane{paneStack, paneCurves, paneNeighbours, paneOrigin, paneCompare, paneGraph, paneMap, paneParts}
+	case flexora:
+		return []pane{paneAlphas, paneChoice, paneLosses, paneHistory, paneHeat}
 	case logs:
 		return []pane{paneLog}
 	case system:
@@ -105,6 +118,8 @@ func arrange(s screen, class sizeClass, area rect, workers int) []slot {
 		return arrangeRuns(class, area)
 	case inspector:
 		return arrangeInspector(class, area)
+	case flexora:
+		return arrangeFlexora(class, area)
 	}
 	return []slot{{area, allPanes(s)}}
 }
@@ -211,4 +226,27 @@ func arrangeInspector(class sizeClass, area rect) []slot {
 	}
 	stack, curves := top.leftOf(area.w * 66 / 100)
 	return []slot{{stack, []pane{paneStack, paneCompare, paneGraph}}, {curves, []pane{paneCurves, paneMap, paneParts}}, {near, []pane{paneNeighbours}}, {origin, []pane{paneOrigin}}}
+}
+
+func arrangeFlexora(class sizeClass, area rect) []slot {
+	switch class {
+	case wide:
+		left, rest := area.leftOf(area.w * 40 / 100)
+		middle, right := rest.leftOf(rest.w / 2)
+		losses, history := right.above(area.h * 38 / 100)
+		history, choice := history.above(history.h * 58 / 100)
+		return []slot{{left, []pane{paneAlphas}}, {middle, []pane{paneHeat}}, {losses, []pane{paneLosses}}, {history, []pane{paneHistory}}, {choice, []pane{paneChoice}}}
+	case medium:
+		left, right := area.leftOf(area.w * 58 / 100)
+		bars, history := left.above(area.h * 62 / 100)
+		losses, choice := right.above(area.h * 52 / 100)
+		return []slot{{bars, []pane{paneAlphas}}, {losses, []pane{paneLosses}}, {history, []pane{paneHistory, paneHeat}}, {choice, []pane{paneChoice}}}
+	}
+	if area.w < 76 {
+		bars, rest := area.above(area.h * 55 / 100)
+		return []slot{{bars, []pane{paneAlphas}}, {rest, []pane{paneChoice, paneLosses, paneHistory, paneHeat}}}
+	}
+	left, right := area.leftOf(area.w * 62 / 100)
+	losses, choice := right.above(area.h / 2)
+	return []slot{{left, []pane{paneAlphas, paneHeat}}, {losses, []pane{paneLosses, paneHistory}}, {choice, []pane{paneChoice}}}
 }

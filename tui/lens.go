@@ -57,7 +57,7 @@ func (l lens) moved(by float64) lens {
 }
 
 func lensKeys() []binding {
-	const in = onOverview | onRuns | onInspector
+	const in = onOverview | onRuns | onInspector | onFlexora
 	zoom := func(by float64) func(*model) tea.Cmd {
 		return func(m *model) tea.Cmd { return m.zoom(by) }
 	}
@@ -69,8 +69,16 @@ func lensKeys() []binding {
 		{keys: []string{"i"}, in: in, group: groupCharts, name: "read off", help: "a cursor that reads off values, and back", refuse: (*model).noPicture, do: (*model).probe},
 		{keys: []string{"left", "h"}, in: in, group: groupCharts, name: "left", help: "the cursor or the window of the chart to the left; else the previous learning curve", refuse: (*model).cannotTurn, do: func(m *model) tea.Cmd { return m.turn(-1) }},
 		{keys: []string{"right", "l"}, in: in, group: groupCharts, name: "right", help: "the same to the right", refuse: (*model).cannotTurn, do: func(m *model) tea.Cmd { return m.turn(1) }},
-		{keys: []string{"v"}, in: in, group: groupCharts, name: "table", help: "a chart as a table, and back", refuse: (*model).noChart, do: func(m *model) tea.Cmd { p := m.focused(); m.tables[p] = !m.tables[p]; m.scroll[p] = 0; return nil }},
+		{keys: []string{"v"}, in: in, group: groupCharts, name: "table", help: "a chart as a table, and back", refuse: (*model).noTable, do: func(m *model) tea.Cmd { p := m.focused(); m.tables[p] = !m.tables[p]; m.scroll[p] = 0; return nil }},
 	}
+}
+
+// noTable says why the focused pane has no table form.
+func (m *model) noTable() string {
+	if m.focused() == paneAlphas {
+		return ""
+	}
+	return m.noChart()
 }
 
 // noPicture says why the focused pane cannot be looked at through a lens.

@@ -48,6 +48,7 @@ type looked struct {
 	of         subject
 	inspection *run.Inspection
 	points     []run.Point
+	alphas     alphaCurves
 	problem    string
 	reading    bool
 	readAt     time.Time
@@ -63,6 +64,7 @@ type flash struct {
 func newModel(ctx context.Context, v run.Viewer, o Options) (*model, error) {
 	env := environment(o.Environ)
 	m := &model{ctx: ctx, viewer: v, clock: o.Clock, actor: o.Actor, readOnly: o.ReadOnly, denied: o.Refused, link: o.Link, places: o.Places, who: o.Place, keys: keymap()}
+	m.layers = &layerSearch{}
 	m.state = o.Places.of(o.Place)
 	if o.Start != "" && o.Start != m.runID {
 		m.state = newState(o.Start)
@@ -192,6 +194,7 @@ func (m *model) learned(of subject, take func(*looked)) {
 			take(l)
 		}
 	}
+	m.layers = m.lookAtLayers(m.layers)
 }
 
 func (msg inspectionMsg) take(l *looked) {
@@ -208,5 +211,5 @@ func (msg pointsMsg) take(l *looked) {
 		l.problem = "cannot read the learning curves: " + msg.err.Error()
 		return
 	}
-	l.points = msg.points
+	l.points, l.alphas = msg.points, alphasOf(msg.points)
 }

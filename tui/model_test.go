@@ -143,7 +143,7 @@ func TestScreensAndLayers(t *testing.T) {
 		{"help takes the keys", []string{"?", "5"}, overview, -1},
 		{"help and back", []string{"?", "esc", "5"}, logs, -1},
 		{"run by enter", []string{"2", "down", "enter"}, overview, -1},
-		{"key 4 is not there", []string{"4"}, overview, -1},
+		{"key 4 is for Flexora runs", []string{"4"}, overview, -1},
 		{"two quick escapes", []string{"5", "alt+esc"}, overview, -1},
 		{"typed trial", append(append([]string{":"}, typing("trial 7")...), "enter"), inspector, 7},
 		{"typed trial that is not there", append(append([]string{":"}, typing("trial 99")...), "enter"), overview, -1},

@@ -19,6 +19,9 @@ func (m *model) page() int {
 // move moves the cursor of the focused pane, or scrolls it, by n rows.
 func (m *model) move(n int) tea.Cmd {
 	p := m.focused()
+	if p == paneHeat { // the same layers as the bars
+		p = paneAlphas
+	}
 	switch p {
 	case paneTrials:
 		m.moveTrial(n)
@@ -49,6 +52,8 @@ func (m *model) length(p pane) int {
 		return len(m.looked.inspection.Neighbours)
 	case p == paneEvents && r != nil:
 		return len(r.Events)
+	case p == paneAlphas || p == paneHeat:
+		return m.layers.n()
 	case p == paneStack:
 		return len(m.layerRows()) + 1
 	case m.tables[p]:

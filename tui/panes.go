@@ -11,7 +11,7 @@ import (
 var paneNames = map[pane]string{
 	paneFrontier: "frontier", paneBest: "best so far", paneSurrogate: "surrogate", paneQueue: "next picks", paneFacts: "run", paneWorkers: "workers", paneTrials: "trials",
 	paneEvents: "events", paneRuns: "runs", paneRunCurves: "best so far", paneConfig: "configuration", paneStack: "layers", paneCurves: "learning curves",
-	paneNeighbours: "neighbours", paneParts: "parameters", paneOrigin: "result", paneGraph: "graph", paneCompare: "comparison", paneMap: "map", paneLog: "events", paneSystem: "system",
+	paneNeighbours: "neighbours", paneParts: "parameters", paneOrigin: "result", paneGraph: "graph", paneCompare: "comparison", paneMap: "map", paneAlphas: "alpha per layer", paneLosses: "losses", paneHistory: "alpha", paneHeat: "layers over time", paneChoice: "choice", paneLog: "events", paneSystem: "system",
 }
 
 // slot draws a framed pane. Panes that share the slot are named in its title, the one seen in brackets.
@@ -114,6 +114,8 @@ func (p *painter) hint(id pane) string {
 		return "P pin  X skip  T now"
 	case id == paneEvents:
 		return "5 full log"
+	case id == paneAlphas:
+		return m.alphaHint()
 	case id == paneLog:
 		return m.logHint()
 	case id == paneNeighbours && m.looked.inspection != nil && len(m.looked.inspection.Neighbours) > 0:
@@ -125,8 +127,12 @@ func (p *painter) hint(id pane) string {
 // pane draws the inside of a pane.
 func (p *painter) pane(id pane, r rect) {
 	switch id {
-	case paneFrontier, paneBest, paneSurrogate, paneRunCurves, paneCurves, paneMap:
+	case paneFrontier, paneBest, paneSurrogate, paneRunCurves, paneCurves, paneMap, paneLosses, paneHistory:
 		p.drawChart(id, r)
+	case paneAlphas:
+		p.drawAlphas(r)
+	case paneHeat:
+		p.drawHeat(r)
 	case paneWorkers:
 		p.drawWorkers(r)
 	case paneTrials:
@@ -210,6 +216,8 @@ func (m *model) linesAt(id pane, w int) []textLine {
 		return m.graphLines(w)
 	case paneCompare:
 		return m.compareLines(w)
+	case paneChoice:
+		return m.choiceLines(w)
 	case paneSystem:
 		return m.systemLines(w)
 	}

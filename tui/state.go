@@ -28,8 +28,9 @@ type state struct {
 	filters map[screen]string
 	anchor  uint64 // last log line seen while scrolled back; 0 follows
 	wrap    bool
-	curve   int // learning curve seen in the inspector
-	against int // which of the rivals the inspected trial is compared with
+	curve   int      // learning curve seen in the inspector
+	tried   *float64 // threshold for alpha that is tried on the Flexora screen; nil takes the run's rule
+	against int      // which of the rivals the inspected trial is compared with
 
 	overlay overlay
 	line    lineEditor // of the palette or the filter
@@ -122,6 +123,8 @@ func (s *state) out() bool {
 		s.overlay, s.dialog, s.form = noOverlay, nil, nil
 	case s.zoomed:
 		s.zoomed = false
+	case s.screen == flexora && s.tried != nil:
+		s.tried = nil
 	case s.filters[s.screen] != "":
 		delete(s.filters, s.screen)
 	case s.anchor != 0 && s.screen == logs:
@@ -155,7 +158,7 @@ func (s *state) open(trial int) {
 // enter shows a run.
 func (s *state) enter(id string) {
 	if s.runID != id {
-		s.runID, s.trail, s.trial, s.anchor = id, nil, -1, 0
+		s.runID, s.trail, s.trial, s.anchor, s.tried = id, nil, -1, 0, nil
 		delete(s.filters, overview)
 		delete(s.filters, logs)
 	}

@@ -34,6 +34,7 @@ func talkScreens() []talkCommand {
 		{name: "curve", argument: "NUMBER", run: true, help: "a trial's learning curves as tables", do: (*talk).curves},
 		{name: "compare", argument: "NUMBER NUMBER", run: true, help: "two architectures beside each other", do: (*talk).compare},
 		{name: "map", argument: "NUMBER", run: true, help: "where an architecture lies among the others in the embedding", do: (*talk).surroundings},
+		{name: "layers", argument: "[NUMBER]", run: true, help: "how a trial of a Flexora run chooses layers: alphas, trends, losses", do: (*talk).layers},
 		{name: "frontier", run: true, help: "scores against parameters", do: func(t *talk, _ string) { t.chart(paneFrontier) }},
 		{name: "best", run: true, help: "the best score after each trial", do: func(t *talk, _ string) { t.chart(paneBest) }},
 		{name: "surrogate", run: true, help: "what the surrogate expects of its candidates", do: func(t *talk, _ string) { t.chart(paneSurrogate) }},
@@ -57,6 +58,7 @@ func talkActs() []talkCommand {
 		{name: "stop", argument: "NAME", run: true, acts: true, help: "end the run for good, with a checkpoint; say its name to confirm", do: (*talk).stop},
 		{name: "branch", argument: "[N]", run: true, acts: true, help: "a new run from the first N trials, or from all finished ones", do: (*talk).branch},
 		{name: "retry", argument: "NUMBER", run: true, acts: true, help: "train a failed trial again", do: (*talk).retry},
+		{name: "freeze", argument: "NUMBER [RULE]", run: true, acts: true, help: "end a trial's layer search with the layers found so far, by another rule if given, such as threshold=0.1", do: (*talk).freeze},
 		{name: "pin", argument: "RANK|HASH", run: true, acts: true, help: "propose an architecture of the queue next", do: func(t *talk, a string) { t.steer(run.Pin, a) }},
 		{name: "skip", argument: "RANK|HASH", run: true, acts: true, help: "never propose an architecture of the queue", do: func(t *talk, a string) { t.steer(run.Skip, a) }},
 		{name: "train", argument: "RANK|HASH", run: true, acts: true, help: "train an architecture before all others", do: func(t *talk, a string) { t.steer(run.TrainNext, a) }},
@@ -164,6 +166,31 @@ func (t *talk) curves(argument string) {
 		t.m.curve = i
 		t.say("%s\n", name)
 		t.chart(paneCurves)
+	}
+}
+
+// layers says how the trial that was typed, or else the one that is trained, chooses layers.
+func (t *talk) layers(argument string) {
+	if why := t.m.noLayers(); why != "" {
+		t.say("No layers to tell of: %s.\n", why)
+		return
+	}
+	if argument == "" {
+		argument = strconv.Itoa(t.m.searched().ID)
+	}
+	if !t.look(argument) {
+		return
+	}
+	of := t.m.trialAt(t.m.inspected())
+	t.say("#%d %s, %s\n%s", of.ID, of.Title, of.State, layersChosenText(t.m.looked.inspection.Choice, of.Layers, t.m.looked.points))
+	t.m.looked.alphas = alphasOf(t.m.looked.points)
+	t.say("%s", curvesText(t.m.looked.points))
+}
+
+func (t *talk) freeze(argument string) {
+	number, rule, _ := strings.Cut(argument, " ")
+	if of := t.subject(number); of != nil {
+		t.command(run.Command{Verb: run.Freeze, Trial: of.ID, Text: strings.TrimSpace(rule)})
 	}
 }
 

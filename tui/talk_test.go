@@ -99,7 +99,7 @@ func TestReadOnlySendsNothing(t *testing.T) {
 	talkThrough(t, v, Options{ReadOnly: true}, all...)
 	require.Empty(t, v.Commands())
 	for _, screen := range []string{"1", "2", "3", "4", "5", "6"} {
-		m := newTest(t, 120, 36, Options{ReadOnly: true})
+		m := onSnapshot(t, fixture.WithFlexora(), 120, 36, Options{ReadOnly: true, Start: fixture.FlexoraID})
 		for _, k := range everyKey() {
 			do(t, m, screen, k, "enter", "esc")
 			require.Empty(t, m.viewer.(*fixture.Viewer).Commands(), "%s %s enter", screen, k)
