@@ -78,7 +78,7 @@ func Read(path string) (*Table, error) {
 	var r io.Reader = f
 	if strings.HasSuffix(path, ".gz") {
 		if r, err = gzip.NewReader(f); err != nil {
-			return nil, fmt.Errorf("read %s: %w", path, err)
+			return nil, fmt.Errorf("read %s as gzip: %w; without .gz in its name it is read as text", path, err)
 		}
 	}
 	t, err := d.read(r)
@@ -132,6 +132,7 @@ func (d description) read(r io.Reader) (*Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("header: %w", err)
 	}
+	header[0] = strings.TrimPrefix(header[0], "\ufeff") // spreadsheets mark UTF-8 so
 	column := map[string]int{}
 	count := map[string]int{}
 	for i, name := range header {

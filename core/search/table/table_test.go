@@ -45,6 +45,12 @@ func TestRead(t *testing.T) {
 	require.Equal(t, 0.5, tab.NoiseSD)
 }
 
+func TestReadTakesWhatSpreadsheetsWrite(t *testing.T) {
+	tab, err := Read(write(t, "\ufeffop,size,extra,loss\r\na,1,,3.5\r\n", toyDescription))
+	require.NoError(t, err)
+	require.Equal(t, []float64{-3.5}, tab.Scores)
+}
+
 func TestReadRefuses(t *testing.T) {
 	for want, files := range map[string][2]string{
 		"not one of":        {"id,op,size,extra,loss\n0,c,1,,2\n", toyDescription},
