@@ -31,7 +31,7 @@ type PolicyOptions struct {
 	Criteria []Criterion
 	// Neighbours lists the architectures one edit away, for evolution; nil takes the nearest in the embedding.
 	Neighbours func(index int) []int
-	// Population and Tournament size evolution: by default 20 and 5, scaled down to what the initial set can fill.
+	// Population and Tournament size evolution: 30 and 10 by default, as in naszilla (White et al. 2021), whose budgets are as small.
 	Population, Tournament int
 }
 
@@ -40,8 +40,8 @@ func (o PolicyOptions) withDefaults() PolicyOptions {
 	setDefault(&o.Patience, 5)
 	setDefault(&o.Perfect, 100)
 	setDefault(&o.Threshold, 0.8)
-	setDefault(&o.Population, 20)
-	setDefault(&o.Tournament, 5)
+	setDefault(&o.Population, 30)
+	setDefault(&o.Tournament, 10)
 	return o
 }
 
