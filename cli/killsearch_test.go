@@ -53,11 +53,13 @@ func stormDir(t *testing.T, policy string) string {
 	policy, more, _ := strings.Cut(policy, "\n")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "storm.yaml"), append(fmt.Appendf(nil, stormConfig, policy), more...), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "few.yaml"), []byte(stormSpace), 0o600))
+	start := "search --config storm.yaml --workspace ws --plain"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "start"), []byte(start), 0o600))
 	return dir
 }
 
-// searchOrResume is the command line that finishes the search in dir, whatever an earlier process has left of it; nil if it is finished.
-func searchOrResume(t *testing.T, dir string, workers int) *exec.Cmd {
+// startOrResume is the command line that finishes the run of dir, whatever an earlier process has left of it; nil if it is finished.
+func startOrResume(t *testing.T, dir string, workers int) *exec.Cmd {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join(dir, "ws", "flexi.db")); err == nil {
 		s, err := db.Open(filepath.Join(dir, "ws"), db.Options{})
@@ -70,17 +72,19 @@ func searchOrResume(t *testing.T, dir string, workers int) *exec.Cmd {
 		case len(runs) > 0 && runs[0].State == run.Done:
 			return nil
 		case len(runs) > 0:
-			return flexiCommand(t, dir, "resume", "search-01", "--workspace", "ws", "--plain")
+			return flexiCommand(t, dir, "resume", runs[0].ID, "--workspace", "ws", "--plain")
 		}
 	}
-	return flexiCommand(t, dir, "search", "--config", "storm.yaml", "--workspace", "ws", "--workers", fmt.Sprint(workers), "--plain")
+	start, err := os.ReadFile(filepath.Join(dir, "start"))
+	require.NoError(t, err)
+	return flexiCommand(t, dir, append(strings.Fields(string(start)), "--workers", fmt.Sprint(workers))...)
 }
 
 // finish runs the search of dir to its end.
 func finish(t *testing.T, dir string, workers int) time.Duration {
 	t.Helper()
 	began := time.Now()
-	if cmd := searchOrResume(t, dir, workers); cmd != nil {
+	if cmd := startOrResume(t, dir, workers); cmd != nil {
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, string(out))
 	}
@@ -90,7 +94,7 @@ func finish(t *testing.T, dir string, workers int) time.Duration {
 // killedAt starts the search of dir and kills the process after a time; false if it had ended before.
 func killedAt(t *testing.T, dir string, workers int, after time.Duration) bool {
 	t.Helper()
-	cmd := searchOrResume(t, dir, workers)
+	cmd := startOrResume(t, dir, workers)
 	if cmd == nil {
 		return false
 	}
@@ -147,7 +151,12 @@ func outcome(t *testing.T, dir string) string {
 
 func trialsOf(t *testing.T, s *db.Store) []run.Trial {
 	t.Helper()
-	trials, err := s.Trials(t.Context(), "search-01")
+	runs, err := s.Runs(t.Context())
+	require.NoError(t, err)
+	if len(runs) == 0 { // killed before the first of all changes
+		return nil
+	}
+	trials, err := s.Trials(t.Context(), runs[0].ID)
 	require.NoError(t, err)
 	return trials
 }
@@ -168,27 +177,32 @@ func newest(points []run.Point) []run.Point {
 	return out
 }
 
-// storm kills searches with one worker at random instants until there were so many kills, and compares each finished one with the calm one.
+// storm kills searches of a policy as stormOf does.
 func storm(t *testing.T, policy string, kills int) {
-	calm := stormDir(t, policy)
+	stormOf(t, kills, func() string { return stormDir(t, policy) })
+}
+
+// stormOf kills runs with one worker at random instants until there were so many kills, and compares each finished one with the calm one.
+func stormOf(t *testing.T, kills int, newDir func() string) {
+	calm := newDir()
 	length := finish(t, calm, 1)
 	want := outcome(t, calm)
 	random := rand.New(rand.NewPCG(uint64(kills), 1))
-	done, searches := 0, 0
+	done, runs := 0, 0
 	for done < kills {
-		dir := stormDir(t, policy)
+		dir := newDir()
 		here := 0
 		for ; done < kills && killedAt(t, dir, 1, time.Duration(random.Float64()*float64(length)*0.7)); here++ {
 			done++
 		}
 		finish(t, dir, 1)
-		searches++
+		runs++
 		checkOnce(t, dir, strings.Count(want, "\ntrial "))
 		if got := outcome(t, dir); got != want {
-			t.Fatalf("after %d kills the search ended otherwise:\n%s", here, firstDifference(got, want))
+			t.Fatalf("after %d kills the run ended otherwise:\n%s", here, firstDifference(got, want))
 		}
 	}
-	t.Logf("%s: %d kills in %d searches", policy, done, searches)
+	t.Logf("%d kills in %d runs", done, runs)
 }
 
 func firstDifference(got, want string) string {
@@ -276,7 +290,9 @@ func checkOnce(t *testing.T, dir string, want int) {
 	s, err := db.Open(filepath.Join(dir, "ws"), db.Options{})
 	require.NoError(t, err)
 	defer s.Close()
-	events, err := s.Events(t.Context(), "search-01", 1<<20)
+	runs, err := s.Runs(t.Context())
+	require.NoError(t, err)
+	events, err := s.Events(t.Context(), runs[0].ID, 1<<20)
 	require.NoError(t, err)
 	for _, kind := range []string{"pick", "done or stop"} {
 		var trials []int
@@ -302,7 +318,7 @@ func TestTerminatedSearchEqualsCalmOne(t *testing.T) {
 	random := rand.New(rand.NewPCG(4, 4))
 	dir, ended := stormDir(t, "boshnas"), 0
 	for range stormKills / 2 {
-		cmd := searchOrResume(t, dir, 1)
+		cmd := startOrResume(t, dir, 1)
 		if cmd == nil {
 			break
 		}

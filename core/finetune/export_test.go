@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"flexi/core/finetune/finetunetest"
 	"flexi/core/model"
 	"flexi/core/model/safetensors"
 	"flexi/core/run"
@@ -24,7 +25,7 @@ const tinyLlama = `{"model_type":"llama","vocab_size":257,"hidden_size":16,"inte
 // llamaRun is a run on text with a decoder of bytes.
 func llamaRun(t *testing.T, change func(*Config)) run.Run {
 	t.Helper()
-	folder, data := writeFolder(t, tinyLlama, model.Objective{Kind: model.CausalLM}, nil)
+	folder, data := finetunetest.WriteFolder(t, tinyLlama, model.Objective{Kind: model.CausalLM}, nil)
 	require.NoError(t, os.Remove(filepath.Join(folder, "vocab.txt")))
 	vocab := map[string]int{"<|endoftext|>": 256}
 	id := 0
@@ -45,7 +46,7 @@ func llamaRun(t *testing.T, change func(*Config)) run.Run {
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "merges.txt"), []byte("#version: 0.2\n"), 0o600))
 	var stories strings.Builder
 	for i := range 60 {
-		fmt.Fprintf(&stories, "the %s %s and the %s one\n<|endoftext|>\n", words[i%5], words[5+i%5], words[(i+3)%10])
+		fmt.Fprintf(&stories, "the %s %s and the %s one\n<|endoftext|>\n", finetunetest.Words[i%5], finetunetest.Words[5+i%5], finetunetest.Words[(i+3)%10])
 	}
 	require.NoError(t, os.MkdirAll(filepath.Join(data, "lm", "own"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(data, "lm", "own", "text.txt"), []byte(stories.String()), 0o600))
@@ -60,7 +61,7 @@ func llamaRun(t *testing.T, change func(*Config)) run.Run {
 
 // Every exported adapter, and every merged model, computes what the trial's own weights do: the export compares them itself.
 func TestExport(t *testing.T) {
-	folder, data := writeFolder(t, tinyBERT, model.Objective{Kind: model.Classify, Labels: 2}, func(all []safetensors.Tensor) {})
+	folder, data := finetunetest.WriteFolder(t, finetunetest.TinyBERT, model.Objective{Kind: model.Classify, Labels: 2}, func(all []safetensors.Tensor) {})
 	for name, r := range map[string]run.Run{
 		"bert":  tinyRun(t, folder, data, func(c *Config) { c.Selectors = []string{SelectFlexora, SelectAdaLoRA, SelectFull} }),
 		"dora":  tinyRun(t, folder, data, func(c *Config) { c.Selectors, c.LoRA.DoRA, c.LoRA.RSLoRA = []string{SelectAll}, true, true }),

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"flexi/core/device/choose"
+	"flexi/core/finetune/finetunetest"
 	"flexi/core/model"
-	"flexi/core/model/hub"
 	"flexi/core/model/safetensors"
 	"flexi/core/run"
 	"flexi/core/selection"
@@ -65,65 +64,6 @@ func (b *bench) Save(_ context.Context, write func(io.Writer) error) error {
 func (b *bench) Open(blob string) (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(b.blobs[blob])), nil
 }
-
-// words make the sentences of the test task: the first half means label 0, the other 1.
-var words = strings.Fields("bad dull poor weak cold good fine rich warm bright")
-
-// writeFolder makes a model of random weights, a tokenizer, and a task whose label the words tell.
-func writeFolder(t *testing.T, config string, o model.Objective, change func([]safetensors.Tensor)) (folder, data string) {
-	t.Helper()
-	folder, data = t.TempDir(), t.TempDir()
-	file := func(dir, name, content string) {
-		require.NoError(t, os.MkdirAll(filepath.Join(data, "glue", "SST-2"), 0o755))
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
-	}
-	file(folder, "config.json", config)
-	file(folder, "vocab.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"+strings.Join(words, "\n"))
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "model.safetensors"), nil, 0o600))
-	m, err := hub.Open(folder)
-	require.NoError(t, err)
-	r := rand.New(rand.NewPCG(4, 4))
-	var f safetensors.File
-	for _, x := range m.Model.Tensors(o) {
-		n := 1
-		for _, d := range x.Shape {
-			n *= d
-		}
-		values := make([]float32, n)
-		for i := range values {
-			values[i] = float32(0.2 * r.NormFloat64())
-			if strings.Contains(x.Name, "LayerNorm.weight") || strings.Contains(x.Name, "norm") {
-				values[i]++
-			}
-		}
-		if !x.Head {
-			f.Tensors = append(f.Tensors, safetensors.Tensor{Name: x.Name, Shape: x.Shape, Data: values})
-		}
-	}
-	if change != nil {
-		change(f.Tensors)
-	}
-	w, err := os.Create(filepath.Join(folder, "model.safetensors"))
-	require.NoError(t, err)
-	require.NoError(t, safetensors.Write(w, f))
-	require.NoError(t, w.Close())
-	for part, n := range map[string]int{"train": 60, "dev": 20} {
-		rows := "sentence\tlabel\n"
-		for i := range n {
-			label := i % 2
-			var s []string
-			for range 3 + r.IntN(4) {
-				s = append(s, words[label*5+r.IntN(5)])
-			}
-			rows += fmt.Sprintf("%s\t%d\n", strings.Join(s, " "), label)
-		}
-		file(filepath.Join(data, "glue", "SST-2"), part+".tsv", rows)
-	}
-	return folder, data
-}
-
-const tinyBERT = `{"model_type":"bert","vocab_size":15,"hidden_size":16,"intermediate_size":24,"num_hidden_layers":4,"num_attention_heads":2,
-	"max_position_embeddings":32}`
 
 // tinyRun is a run that takes a moment.
 func tinyRun(t *testing.T, folder, data string, change func(*Config)) run.Run {
@@ -181,7 +121,7 @@ func trainRun(t *testing.T, r run.Run) (trials []run.Trial, weights [][]byte) {
 }
 
 func TestEverySelector(t *testing.T) {
-	folder, data := writeFolder(t, tinyBERT, model.Objective{Kind: model.Classify, Labels: 2}, nil)
+	folder, data := finetunetest.WriteFolder(t, finetunetest.TinyBERT, model.Objective{Kind: model.Classify, Labels: 2}, nil)
 	r := tinyRun(t, folder, data, func(c *Config) { c.Selectors = SelectorNames() })
 	trials, weights := trainRun(t, r)
 	require.Len(t, trials, len(SelectorNames()))
@@ -231,7 +171,7 @@ func TestEverySelector(t *testing.T) {
 
 // A trial that is paused at any step boundary of either stage ends with the bytes of one that never was.
 func TestPausedTrialContinuesBitForBit(t *testing.T) {
-	folder, data := writeFolder(t, tinyBERT, model.Objective{Kind: model.Classify, Labels: 2}, nil)
+	folder, data := finetunetest.WriteFolder(t, finetunetest.TinyBERT, model.Objective{Kind: model.Classify, Labels: 2}, nil)
 	for _, name := range []string{SelectFlexora, SelectAdaLoRA, SelectFull, SelectAll} {
 		r := tinyRun(t, folder, data, func(c *Config) { c.Selectors, c.Layers, c.LoRA.DoRA = []string{name}, 2, name == SelectAll })
 		j := openJob(t, r)
@@ -260,7 +200,7 @@ func TestPausedTrialContinuesBitForBit(t *testing.T) {
 }
 
 func TestNextWaitsForFlexora(t *testing.T) {
-	folder, data := writeFolder(t, tinyBERT, model.Objective{Kind: model.Classify, Labels: 2}, nil)
+	folder, data := finetunetest.WriteFolder(t, finetunetest.TinyBERT, model.Objective{Kind: model.Classify, Labels: 2}, nil)
 	j := openJob(t, tinyRun(t, folder, data, func(c *Config) { c.Selectors, c.Repeats = []string{"random", "all", "flexora"}, 2 }))
 	var trials []run.Trial
 	var got []string
@@ -286,7 +226,7 @@ func TestNextWaitsForFlexora(t *testing.T) {
 }
 
 func TestRunRefuses(t *testing.T) {
-	folder, data := writeFolder(t, tinyBERT, model.Objective{Kind: model.Classify, Labels: 2}, nil)
+	folder, data := finetunetest.WriteFolder(t, finetunetest.TinyBERT, model.Objective{Kind: model.Classify, Labels: 2}, nil)
 	bad := func(want string, change func(*Config)) {
 		t.Helper()
 		c, err := LoadConfig("encoder", "")
@@ -320,7 +260,7 @@ func TestRunRefuses(t *testing.T) {
 
 // A number that is none ends the trial and says where it was found.
 func TestNonFiniteWeights(t *testing.T) {
-	folder, data := writeFolder(t, tinyBERT, model.Objective{Kind: model.Classify, Labels: 2}, func(all []safetensors.Tensor) {
+	folder, data := finetunetest.WriteFolder(t, finetunetest.TinyBERT, model.Objective{Kind: model.Classify, Labels: 2}, func(all []safetensors.Tensor) {
 		i := slices.IndexFunc(all, func(x safetensors.Tensor) bool { return strings.HasSuffix(x.Name, "layer.1.output.dense.weight") })
 		all[i].Data[3] = float32(math.NaN())
 	})
@@ -336,7 +276,7 @@ func TestNonFiniteWeights(t *testing.T) {
 
 // A layer search that a person ends takes the layers found by then, by the rule they gave, and goes on to the second stage.
 func TestFreeze(t *testing.T) {
-	folder, data := writeFolder(t, tinyBERT, model.Objective{Kind: model.Classify, Labels: 2}, nil)
+	folder, data := finetunetest.WriteFolder(t, finetunetest.TinyBERT, model.Objective{Kind: model.Classify, Labels: 2}, nil)
 	r := tinyRun(t, folder, data, func(c *Config) { c.Search.OuterSteps = 1000 })
 	j := openJob(t, r)
 	trial, err := j.Next(t.Context(), nil)
