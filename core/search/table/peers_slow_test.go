@@ -10,7 +10,7 @@ import (
 )
 
 // TestPeersAreAsGoodAsPublished: after 100 queries of NAS-Bench-201 no peer's median over 20 seeds is more than 0.15 below what other
-// implementations of it reach. It takes seven minutes.
+// implementations of it reach. It takes two minutes.
 //
 //	go test -tags slow -run TestPeersAreAsGoodAsPublished -v ./core/search/table
 func TestPeersAreAsGoodAsPublished(t *testing.T) {
