@@ -18,11 +18,12 @@ slow:
 # Every reader of a format, and the matrix product; FUZZTIME is for each.
 FUZZTIME ?= 10m
 READERS = core/device/cpu/kern:FuzzGemm db:FuzzWalk db:FuzzJournal db:FuzzUnseal db:FuzzFilesNamed db:FuzzDecodePoints core/model:FuzzArch core/model/safetensors:FuzzRead \
-	core/search:FuzzSpace core/search:FuzzConfig core/search:FuzzPolicyState core/search/table:FuzzRead core/text:FuzzTokenizerJSON \
-	core/text:FuzzTSV core/text:FuzzJSONRows core/text:FuzzCorpus tui:FuzzFilter
+	core/model/hub:FuzzLlama2c core/model/hub:FuzzConfiguration core/finetune:FuzzAdapterConfig core/finetune:FuzzSidecar \
+	core/search:FuzzSpace core/search:FuzzConfig core/search:FuzzPolicyState core/search/table:FuzzRead core/text:FuzzTokenizerJSON core/text:FuzzTokenizers \
+	core/text:FuzzWordPiece core/text:FuzzByteBPE core/text:FuzzTSV core/text:FuzzJSONRows core/text:FuzzChoices core/text:FuzzCorpus tui:FuzzFilter cli:FuzzCommandsOverSSH
 
 fuzz:
-	set -e; for t in $(READERS); do $(GO) test ./$${t%:*} -run '^$$' -fuzz "^$${t#*:}$$" -fuzztime $(FUZZTIME); done
+	set -e; for t in $(READERS); do $(GO) test ./$${t%:*} -run '^$$' -fuzz "^$${t#*:}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s; done
 
 lint:
 	golangci-lint run ./...

@@ -53,23 +53,28 @@ func ReadSidecar(dir string) (Sidecar, error) {
 	if err != nil {
 		return Sidecar{}, fmt.Errorf("read the layer selection: %w", err)
 	}
+	s, err := parseSidecar(b)
+	if err != nil {
+		return s, fmt.Errorf("read %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func parseSidecar(b []byte) (Sidecar, error) {
 	var version struct{ Format int }
 	if err := json.Unmarshal(b, &version); err != nil {
-		return Sidecar{}, fmt.Errorf("read %s: %w", path, err)
+		return Sidecar{}, err
 	}
 	if version.Format != sidecarFormat {
-		return Sidecar{}, fmt.Errorf("read %s: format %d is not %d: it is of another version of flexi", path, version.Format, sidecarFormat)
+		return Sidecar{}, fmt.Errorf("format %d is not %d: it is of another version of flexi", version.Format, sidecarFormat)
 	}
 	var s Sidecar
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&s); err != nil {
-		return s, fmt.Errorf("read %s: %w", path, err)
+		return s, err
 	}
-	if err := s.check(); err != nil {
-		return s, fmt.Errorf("read %s: %w", path, err)
-	}
-	return s, nil
+	return s, s.check()
 }
 
 func (s Sidecar) check() error {
