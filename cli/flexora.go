@@ -77,16 +77,15 @@ func (a *app) flexora(cmd *cobra.Command, f flexoraFlags) error {
 
 // flexoraConfig is preset, then file, then flags; every mistake in it is a usage error.
 func (a *app) flexoraConfig(cmd *cobra.Command, f flexoraFlags) (finetune.Config, error) {
-	if f.preset == "" && f.config == "" && f.model != "" {
+	decoder := true
+	if f.model != "" {
 		m, err := hub.Open(f.model)
 		if err != nil {
 			return finetune.Config{}, usageError{err}
 		}
-		if b := m.Model.Backbone; b == nil || !b.Family.Decoder() {
-			f.preset = "encoder"
-		}
+		decoder = m.Model.Backbone != nil && m.Model.Backbone.Family.Decoder()
 	}
-	cfg, err := finetune.LoadConfig(f.preset, f.config)
+	cfg, err := finetune.LoadConfig(f.preset, f.config, decoder)
 	if err != nil {
 		return cfg, usageError{err}
 	}

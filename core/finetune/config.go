@@ -110,9 +110,14 @@ func Presets() []run.Preset[Config] {
 	return []run.Preset[Config]{{Name: "default", Config: std}, {Name: "encoder", Config: encoder}, {Name: "released", Config: released}}
 }
 
-// LoadConfig takes a preset ("" is the one that the file names, else default) and lays a YAML file over it (path "" is none).
-func LoadConfig(preset, path string) (Config, error) {
-	c, name, err := run.LoadConfig("Flexora configuration", preset, path, Presets())
+// LoadConfig takes a preset ("" is the one that the file names, else encoder for encoders and default for decoders) and lays a YAML file over it (path ""
+// is none).
+func LoadConfig(preset, path string, decoder bool) (Config, error) {
+	presets := Presets()
+	if !decoder {
+		presets[0], presets[1] = presets[1], presets[0]
+	}
+	c, name, err := run.LoadConfig("Flexora configuration", preset, path, presets)
 	c.Preset = name
 	return c, err
 }

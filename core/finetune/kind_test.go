@@ -68,7 +68,7 @@ func (b *bench) Open(blob string) (io.ReadCloser, error) {
 // tinyRun is a run that takes a moment.
 func tinyRun(t *testing.T, folder, data string, change func(*Config)) run.Run {
 	t.Helper()
-	c, err := LoadConfig("encoder", "")
+	c, err := LoadConfig("encoder", "", false)
 	require.NoError(t, err)
 	c.Model, c.Data.Dir, c.Task, c.MaxSeq, c.CheckpointSeconds = folder, data, "SST-2", 16, 1e9
 	c.Search.OuterSteps, c.Search.Held, c.Search.MicroBatch, c.Search.Rule = 4, 16, 8, "topk=2"
@@ -229,7 +229,7 @@ func TestRunRefuses(t *testing.T) {
 	folder, data := finetunetest.WriteFolder(t, finetunetest.TinyBERT, model.Objective{Kind: model.Classify, Labels: 2}, nil)
 	bad := func(want string, change func(*Config)) {
 		t.Helper()
-		c, err := LoadConfig("encoder", "")
+		c, err := LoadConfig("encoder", "", false)
 		require.NoError(t, err)
 		c.Model, c.Data.Dir, c.Task = folder, data, "SST-2"
 		change(&c)
@@ -317,4 +317,26 @@ func TestFreeze(t *testing.T) {
 	require.Equal(t, d.Layers, in.Choice.Chosen)
 	require.Equal(t, "topk=3", in.Choice.Rule)
 	require.Equal(t, 1000, in.Choice.Steps)
+}
+
+// The preset is the one asked for, the one that the file names, or the usual one of the model's kind.
+func TestPresetOfConfig(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	silent, named := file("silent.yaml", "max_seq: 64\n"), file("named.yaml", "preset: released\n")
+	for _, c := range []struct {
+		preset, path string
+		decoder      bool
+		want         string
+	}{
+		{"", "", false, "encoder"}, {"", "", true, "default"}, {"", silent, false, "encoder"}, {"", silent, true, "default"}, {"", named, false, "released"}, {"default", named, false, "default"},
+	} {
+		got, err := LoadConfig(c.preset, c.path, c.decoder)
+		require.NoError(t, err)
+		require.Equal(t, c.want, got.Preset, "%+v", c)
+	}
 }
