@@ -104,6 +104,13 @@ func (m *model) nextOrder() tea.Cmd {
 	return nil
 }
 
+func (m *model) nextRunOrder() tea.Cmd {
+	m.sorted = (m.sorted + 1) % runOrders
+	m.flash = flash{"runs by " + m.sorted.name(), dim}
+	m.focusOn(paneRuns)
+	return nil
+}
+
 func (m *model) editFilter() tea.Cmd {
 	m.overlay = filterOverlay
 	m.line.set(m.filters[m.screen])

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"flexi/core/run"
+	"flexi/tui/internal/fixture"
 )
 
 // linesText is a text pane's lines as one text.
@@ -75,4 +76,51 @@ func TestCompareLayers(t *testing.T) {
 		"2         ≠ l·dct h128 n2 ff 512    —",
 		"pooler      tanh                    tanh", "",
 	}, "\n"), linesText(c.out))
+}
+
+// The configurations of marked runs are compared key by key, in the pane and in the text form.
+func TestConfigDiff(t *testing.T) {
+	s := fixture.Snapshot()
+	s.Runs[0].Config = []byte(`{"space":"paper","policy":"random","candidates":12,"pretrain":{"steps":600},"extra":null}`)
+	s.Runs[1].Config = []byte(`{"broken`)
+	m := onSnapshot(t, s, 120, 36, Options{})
+	do(t, m, "2", "space", "end")
+	require.Equal(t, "search-01", m.listed)
+	var lines []string
+	for _, l := range m.configLines() {
+		text := ""
+		for _, part := range l {
+			text += part.text
+		}
+		lines = append(lines, text)
+	}
+	require.Contains(t, lines[0], "2 runs: ")
+	require.Contains(t, strings.Join(lines, "\n"), "policy\n  search-05  boshnas\n  search-01  random\n")
+	require.NotContains(t, strings.Join(lines, "\n"), "pretrain.steps")
+
+	said := talkThrough(t, fixture.NewViewer(s), Options{}, "diff search-01 search-05", "diff search-01", "diff search-01 nothing", "diff search-01 search-03")
+	require.Contains(t, said, "policy\n  search-01  random\n  search-05  boshnas\n")
+	require.Contains(t, said, "Say which runs")
+	require.Contains(t, said, `There is no run "nothing"`)
+	require.Contains(t, said, "search-03: unreadable configuration")
+}
+
+func TestRunOrders(t *testing.T) {
+	m := newTest(t, 120, 36, Options{})
+	order := func() (ids []string) {
+		for _, r := range m.runs {
+			ids = append(ids, r.ID[len(r.ID)-2:])
+		}
+		return ids
+	}
+	do(t, m, "2")
+	require.Equal(t, "05 04 03 02 01", strings.Join(order(), " "))
+	do(t, m, "s")
+	require.Equal(t, "01 02 03 04 05", strings.Join(order(), " "))
+	do(t, m, "s")
+	require.Equal(t, "05 01 02 04 03", strings.Join(order(), " "), "the best score first")
+	do(t, m, "s")
+	require.Equal(t, "05 01 02 04 03", strings.Join(order(), " "), "the longest first")
+	do(t, m, "s")
+	require.Equal(t, "05 04 03 02 01", strings.Join(order(), " "))
 }

@@ -98,16 +98,37 @@ func (m *model) filterRuns(d *derived) []*run.RunView {
 			out = append(out, r)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b *run.RunView) int {
-		if active(a.State) != active(b.State) {
-			if active(a.State) {
-				return -1
-			}
-			return 1
-		}
-		return b.Created.Compare(a.Created)
-	})
+	slices.SortStableFunc(out, func(a, b *run.RunView) int { return compareRuns(m.sorted, a, b) })
 	return out
+}
+
+func compareRuns(order runOrder, a, b *run.RunView) int {
+	switch order {
+	case byName:
+		return cmp.Compare(a.ID, b.ID)
+	case bySpent:
+		return cmp.Compare(b.Seconds, a.Seconds)
+	case byBest:
+		if c := cmp.Compare(a.Objective.Name, b.Objective.Name); c != 0 { // scores of different objectives have no order
+			return c
+		}
+		return compareTrials(byScore, a.Objective, scored(a), scored(b))
+	}
+	if active(a.State) != active(b.State) {
+		if active(a.State) {
+			return -1
+		}
+		return 1
+	}
+	return b.Created.Compare(a.Created)
+}
+
+// scored is a run's best trial, or one without a score.
+func scored(r *run.RunView) *run.Trial {
+	if t := bestTrial(r); t != nil {
+		return t
+	}
+	return &run.Trial{}
 }
 
 func (m *model) filterTrials(d *derived) []*run.Trial {

@@ -109,7 +109,9 @@ func (p *painter) hint(id pane) string {
 	case id == paneWorkers && r != nil:
 		return plural(len(r.Workers), "slot")
 	case id == paneRuns:
-		return plural(len(m.runs), "run")
+		return plural(len(m.runs), "run") + " by " + m.sorted.name()
+	case id == paneConfig && len(m.compared()) > 1:
+		return "what differs"
 	case id == paneQueue && len(m.queue) > 0:
 		return "P pin  X skip  T now"
 	case id == paneEvents:

@@ -79,30 +79,107 @@ func (p *painter) cause(r *run.RunView) string {
 	return ""
 }
 
-// configLines is the configuration of the run under the cursor, a line per key.
+// configLines is the configuration of the run under the cursor, a line per key; or, where runs are marked, what differs between them and it.
 func (m *model) configLines() []textLine {
-	i := m.findListed()
-	if i < 0 {
+	compared := m.compared()
+	switch len(compared) {
+	case 0:
 		return nil
+	case 1:
+		return configText(compared[0].Config)
 	}
-	return configText(m.runs[i].Config)
+	return configDiff(compared)
+}
+
+// compared are the run under the cursor and the marked ones, in the order of the table.
+func (m *model) compared() []*run.RunView {
+	var out []*run.RunView
+	for _, r := range m.runs {
+		if r.ID == m.listed || m.marked[r.ID] {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 func configText(raw json.RawMessage) []textLine {
 	if len(raw) == 0 {
 		return []textLine{oneSpan("no configuration", dim)}
 	}
+	keys, values, err := configValues(raw)
+	if err != nil {
+		return []textLine{oneSpan("unreadable configuration: "+err.Error(), bad)}
+	}
+	var out []textLine
+	for _, key := range keys {
+		out = append(out, textLine{{key + "  ", dim}, {values[key], plain}})
+	}
+	return out
+}
+
+// configValues are the leaves of a configuration by their dotted keys, and the keys in order.
+func configValues(raw json.RawMessage) (keys []string, values map[string]string, err error) {
+	values = map[string]string{}
+	if len(raw) == 0 {
+		return nil, values, nil
+	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	var v any
 	if err := d.Decode(&v); err != nil {
-		return []textLine{oneSpan("unreadable configuration: "+err.Error(), bad)}
+		return nil, values, err
 	}
-	var out []textLine
 	flatten("", v, func(key, value string) {
-		out = append(out, textLine{{key + "  ", dim}, {value, plain}})
+		keys = append(keys, key)
+		values[key] = value
 	})
-	return out
+	return keys, values, nil
+}
+
+// configDiff lists the keys in which runs differ, with the value of each run below.
+func configDiff(runs []*run.RunView) []textLine {
+	union := map[string]bool{}
+	all := make([]map[string]string, len(runs))
+	nameW := 0
+	var out []textLine
+	for i, r := range runs {
+		_, values, err := configValues(r.Config)
+		if err != nil {
+			out = append(out, oneSpan(r.ID+": unreadable configuration: "+err.Error(), bad))
+		}
+		for key := range values {
+			union[key] = true
+		}
+		all[i], nameW = values, max(nameW, width(r.ID))
+	}
+	differ := 0
+	var rows []textLine
+	for _, key := range sortedKeys(union) {
+		if agree(all, key) {
+			continue
+		}
+		differ++
+		rows = append(rows, oneSpan(key, strong))
+		for i, r := range runs {
+			value, there := all[i][key]
+			if !there {
+				value = noValue
+			}
+			rows = append(rows, textLine{{"  " + padRight(r.ID, nameW) + "  ", dim}, {value, plain}})
+		}
+	}
+	out = append(out, oneSpan(fmt.Sprintf("%s: %s, %d the same", plural(len(runs), "run"), plural(differ, "different key"), len(union)-differ), dim))
+	return append(out, rows...)
+}
+
+func agree(all []map[string]string, key string) bool {
+	first, there := all[0][key]
+	for _, values := range all[1:] {
+		if v, ok := values[key]; v != first || ok != there {
+			return false
+		}
+	}
+	return true
 }
 
 // noValue stands for null.

@@ -25,6 +25,7 @@ type state struct {
 	trial   int    // selected in the trials table, -1 for none
 	listed  string // run selected in the runs table
 	order   trialOrder
+	sorted  runOrder
 	filters map[screen]string
 	anchor  uint64 // last log line seen while scrolled back; 0 follows
 	wrap    bool
@@ -63,6 +64,21 @@ const (
 
 func (o trialOrder) name() string {
 	return [...]string{"number", "score", "parameters"}[o]
+}
+
+// runOrder is how the runs table is sorted.
+type runOrder uint8
+
+const (
+	byActivity runOrder = iota // active ones first, then the newest
+	byName
+	byBest // within an objective
+	bySpent
+	runOrders
+)
+
+func (o runOrder) name() string {
+	return [...]string{"activity", "name", "best score", "time spent"}[o]
 }
 
 func newState(start string) state {

@@ -41,6 +41,7 @@ func talkScreens() []talkCommand {
 		{name: "queue", run: true, help: "what would be picked next", do: func(t *talk, _ string) { t.queue() }},
 		{name: "facts", run: true, help: "the run in numbers", do: func(t *talk, _ string) { t.pane(paneFacts) }},
 		{name: "config", run: true, help: "the run's configuration", do: func(t *talk, _ string) { t.m.listed = t.m.runID; t.pane(paneConfig) }},
+		{name: "diff", argument: "RUN RUN ...", help: "what differs in the configurations of runs", do: (*talk).diff},
 		{name: "log", argument: "[N]", run: true, help: "the last N things that happened (20)", do: (*talk).log},
 		{name: "system", help: "device, memory, store, people", do: func(t *talk, _ string) { t.pane(paneSystem) }},
 		{name: "follow", argument: "on|off", help: "tell what happens as it happens (on)", do: (*talk).follow},
@@ -90,6 +91,23 @@ func (t *talk) enter(name string) {
 	t.m.refresh()
 	t.caughtUp(t.m.derived.run)
 	t.say("%s", StatusText(*t.m.derived.run, t.m.now))
+}
+
+func (t *talk) diff(argument string) {
+	var runs []*run.RunView
+	for _, name := range strings.Fields(argument) {
+		r := findRun(t.m.snap, name)
+		if r == nil {
+			t.say("There is no run %q; runs lists them.\n", name)
+			return
+		}
+		runs = append(runs, r)
+	}
+	if len(runs) < 2 {
+		t.say("Say which runs, such as: diff search-01 search-02\n")
+		return
+	}
+	t.lines(configDiff(runs))
 }
 
 func (t *talk) trials(filter string) {

@@ -47,11 +47,11 @@ var themes = []string{"auto", "dark", "light", "16", "none"}
 
 // Colours after Okabe and Ito, which people with any common colour blindness tell apart; darkened for light backgrounds.
 var (
-	darkPalette  = palette{dim: "#8f8f8f", line: "#5f5f5f", good: "#2fbf92", warn: "#e69f00", bad: "#ff7a3d", accent: "#56b4e9", purple: "#dd96c0", yellow: "#f0e442", inner: "#4f86a8", outer: "#3f5a6b"}
-	lightPalette = palette{dim: "#666666", line: "#9a9a9a", good: "#00694d", warn: "#8a5a00", bad: "#b03a00", accent: "#005a92", purple: "#93447a", yellow: "#6f6700", inner: "#6d9cba", outer: "#a9c0ce"}
+	darkPalette  = palette{dim: "#8f8f8f", line: "#5f5f5f", good: "#2fbf92", warn: "#e69f00", bad: "#ff7a3d", accent: "#56b4e9", purple: "#dd96c0", fourth: "#f0e442", inner: "#4f86a8", outer: "#3f5a6b"}
+	lightPalette = palette{dim: "#666666", line: "#9a9a9a", good: "#00694d", warn: "#8a5a00", bad: "#b03a00", accent: "#005a92", purple: "#93447a", fourth: "#7010e0", inner: "#6d9cba", outer: "#a9c0ce"}
 )
 
-type palette struct{ dim, line, good, warn, bad, accent, purple, yellow, inner, outer string }
+type palette struct{ dim, line, good, warn, bad, accent, purple, fourth, inner, outer string }
 
 func newTheme(name string) (theme, error) {
 	switch name {
@@ -72,7 +72,7 @@ func (p palette) theme(name string) theme {
 	t := theme{name: name}
 	for st, look := range map[style]ansi.Style{
 		dim: fg(p.dim), strong: ansi.NewStyle().Bold(), frameLine: fg(p.line), frameFocus: fg(p.accent).Bold(), good: fg(p.good), warn: fg(p.warn), bad: fg(p.bad).Bold(),
-		accent: fg(p.accent), selected: ansi.NewStyle().Reverse(true), series0: fg(p.accent), series1: fg(p.warn), series2: fg(p.purple), series3: fg(p.yellow),
+		accent: fg(p.accent), selected: ansi.NewStyle().Reverse(true), series0: fg(p.accent), series1: fg(p.warn), series2: fg(p.purple), series3: fg(p.fourth),
 		faint: fg(p.dim), mark: fg(p.warn).Bold(), bandInner: fg(p.inner), bandOuter: fg(p.outer),
 	} {
 		t.sgr[st] = look.String()

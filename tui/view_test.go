@@ -15,7 +15,7 @@ import (
 
 var sizes = [][2]int{{200, 60}, {120, 36}, {80, 24}, {60, 18}, {40, 12}}
 
-// Every screen at every size as plain text. Regenerate with: go test ./tui -run TestView -update, and read the difference.
+// Every screen at every size, without colours, in sixteen, in all colours, and in ASCII; flexora_test.go has the Flexora screen. Regenerate with: go test ./tui -run TestView -update, and read the difference.
 func TestViewGolden(t *testing.T) {
 	steps := []struct {
 		name string
@@ -23,11 +23,13 @@ func TestViewGolden(t *testing.T) {
 	}{{"overview", nil}, {"runs", []string{"2"}}, {"inspector", []string{"3"}}, {"logs", []string{"5"}}, {"system", []string{"6"}}}
 	for _, s := range steps {
 		for _, size := range sizes {
-			t.Run(fmt.Sprintf("%s/%dx%d", s.name, size[0], size[1]), func(t *testing.T) {
-				m := newTest(t, size[0], size[1], Options{})
-				do(t, m, s.keys...)
-				golden.RequireEqual(t, m.draw()+"\n")
-			})
+			for _, o := range []Options{{}, {Glyphs: "ascii"}, {Theme: "16"}, {Theme: "dark"}} {
+				t.Run(fmt.Sprintf("%s/%dx%d%s%s", s.name, size[0], size[1], o.Theme, o.Glyphs), func(t *testing.T) {
+					m := newTest(t, size[0], size[1], o)
+					do(t, m, s.keys...)
+					golden.RequireEqual(t, m.draw()+"\n")
+				})
+			}
 		}
 	}
 }
@@ -52,6 +54,8 @@ func TestViewOverlays(t *testing.T) {
 		{"log scrolled", 80, 24, []string{"5", "pgup", "w"}},
 		{"failed trial", 120, 36, append(append([]string{":"}, typing("trial 33")...), "enter")},
 		{"graph", 80, 24, []string{"3", "tab"}},
+		{"configurations", 120, 36, []string{"2", "space", "down", "space", "down", "tab", "tab"}},
+		{"runs by score", 120, 36, []string{"2", "s", "s"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
