@@ -104,9 +104,16 @@ func (m *model) nextOrder() tea.Cmd {
 	return nil
 }
 
-func (m *model) nextRunOrder() tea.Cmd {
-	m.sorted = (m.sorted + 1) % runOrders
+func (m *model) nextRunOrder() tea.Cmd { return m.orderRuns((m.sorted + 1) % runOrders) }
+
+// orderRuns sorts the runs table; by the order that it has already, it turns it round.
+func (m *model) orderRuns(by runOrder) tea.Cmd {
+	m.turned = by == m.sorted && !m.turned
+	m.sorted = by
 	m.flash = flash{"runs by " + m.sorted.name(), dim}
+	if m.turned {
+		m.flash.text += ", turned round"
+	}
 	m.focusOn(paneRuns)
 	return nil
 }

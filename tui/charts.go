@@ -2,6 +2,7 @@ package tui
 
 import (
 	"fmt"
+	"slices"
 
 	"flexi/core/run"
 	"flexi/tui/chart"
@@ -119,12 +120,34 @@ const maxCurves = 4
 // runsChart lays the curves of the marked runs over that of the run under the cursor.
 func (m *model) runsChart(c *chart.Chart) {
 	c.X = chart.Axis{Title: "finished trials", Whole: true, Tight: true}
-	dashes := []chart.Dash{chart.Solid, chart.Dashed, chart.Dotted, chart.Solid}
-	for _, r := range m.runs {
-		if n := len(c.Series); (r.ID == m.listed || m.marked[r.ID]) && len(r.BestSoFar) > 0 && n < maxCurves {
-			c.Series = append(c.Series, bestSeries(r, r.ID, dashes[n], chart.Line0+chart.Role(n)))
+	runs, _ := m.overlaid()
+	for n, r := range runs {
+		c.Series = append(c.Series, bestSeries(r, r.ID, []chart.Dash{chart.Solid, chart.Dashed, chart.Dotted, chart.Solid}[n], chart.Line0+chart.Role(n)))
+	}
+}
+
+// overlaid are the compared runs whose curves one chart can show: the scores of different objectives have no common axis. leftOut says why some are missing.
+func (m *model) overlaid() (runs []*run.RunView, leftOut string) {
+	scored := slices.DeleteFunc(m.compared(), func(r *run.RunView) bool { return len(r.BestSoFar) == 0 })
+	base := slices.IndexFunc(scored, func(r *run.RunView) bool { return r.ID == m.listed })
+	others, more := 0, 0
+	for i, r := range scored {
+		switch {
+		case r.Objective.Name != scored[max(base, 0)].Objective.Name:
+			others++
+		case len(runs) == maxCurves, len(runs) == maxCurves-1 && i < base: // the one under the cursor is always there
+			more++
+		default:
+			runs = append(runs, r)
 		}
 	}
+	switch {
+	case others > 0:
+		leftOut = plural(others, "run") + " of another objective not drawn"
+	case more > 0:
+		leftOut = fmt.Sprintf("%d more not drawn", more)
+	}
+	return runs, leftOut
 }
 
 // series are the names of the inspected trial's learning curves in the order of their first point.

@@ -1,9 +1,11 @@
 package tui
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
+	tea "charm.land/bubbletea/v2"
 	"github.com/stretchr/testify/require"
 
 	"flexi/core/run"
@@ -115,12 +117,62 @@ func TestRunOrders(t *testing.T) {
 	}
 	do(t, m, "2")
 	require.Equal(t, "05 04 03 02 01", strings.Join(order(), " "))
-	do(t, m, "s")
-	require.Equal(t, "01 02 03 04 05", strings.Join(order(), " "))
-	do(t, m, "s")
-	require.Equal(t, "05 01 02 04 03", strings.Join(order(), " "), "the best score first")
-	do(t, m, "s")
-	require.Equal(t, "05 01 02 04 03", strings.Join(order(), " "), "the longest first")
+	want := map[runOrder]string{
+		byName: "01 02 03 04 05", byState: "01 03 04 02 05", byTrials: "05 01 02 04 03", byBest: "05 01 02 04 03", byAge: "05 04 03 02 01", bySpent: "05 01 02 04 03", byOrigin: "04 03 02 01 05",
+	}
+	for by := byName; by < runOrders; by++ {
+		do(t, m, "s")
+		require.Equal(t, by, m.sorted)
+		if want[by] != "" {
+			require.Equal(t, want[by], strings.Join(order(), " "), by.name())
+		}
+	}
 	do(t, m, "s")
 	require.Equal(t, "05 04 03 02 01", strings.Join(order(), " "))
+	do(t, m, "s", "R")
+	require.Equal(t, "05 04 03 02 01", strings.Join(order(), " "), "names turned round")
+	require.Contains(t, m.draw(), "run▲")
+
+	do(t, m, "m")
+	clickOn(t, m, "spent", tea.MouseLeft)
+	require.Equal(t, bySpent, m.sorted)
+	require.False(t, m.turned)
+	clickOn(t, m, "spent▼", tea.MouseLeft)
+	require.True(t, m.turned)
+	require.Equal(t, "03 04 02 01 05", strings.Join(order(), " "))
+}
+
+// One chart shows as many runs as can be told apart, always the one under the cursor, and only those of its objective; marks outlive a filter.
+func TestOverlay(t *testing.T) {
+	s := fixture.Snapshot()
+	for i, r := range s.Runs[:2] { // two more that are finished, of another objective
+		r.ID, r.Objective = fmt.Sprintf("tune-%d", i), run.Objective{Name: "loss"}
+		s.Runs = append(s.Runs, r)
+	}
+	m := onSnapshot(t, s, 120, 36, Options{})
+	drawn := func() (ids []string, leftOut string) {
+		runs, leftOut := m.overlaid()
+		for _, r := range runs {
+			ids = append(ids, r.ID)
+		}
+		return ids, leftOut
+	}
+	do(t, m, "2", "s") // by name
+	do(t, m, "home", "space", "down", "space", "down", "space", "down", "space", "down")
+	ids, leftOut := drawn()
+	require.Equal(t, "search-05", m.listed)
+	require.Equal(t, []string{"search-01", "search-02", "search-03", "search-05"}, ids)
+	require.Equal(t, "1 more not drawn", leftOut)
+	require.Contains(t, m.draw(), "1 more not drawn")
+	require.Contains(t, m.draw(), "4 marked")
+
+	do(t, m, append(append([]string{"/"}, typing("kind:search done>30")...), "enter")...)
+	require.Len(t, m.runs, 1)
+	ids, _ = drawn()
+	require.Len(t, ids, maxCurves, "marked runs stay on the chart")
+	do(t, m, "esc", "end")
+	require.Equal(t, "tune-1", m.listed)
+	ids, leftOut = drawn()
+	require.Equal(t, []string{"tune-1"}, ids)
+	require.Equal(t, "4 runs of another objective not drawn", leftOut)
 }

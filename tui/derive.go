@@ -98,16 +98,39 @@ func (m *model) filterRuns(d *derived) []*run.RunView {
 			out = append(out, r)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b *run.RunView) int { return compareRuns(m.sorted, a, b) })
+	sortRuns(out, m.sorted, m.turned)
 	return out
+}
+
+// sortRuns leaves runs that are equal in the order of activity.
+func sortRuns(runs []*run.RunView, order runOrder, turned bool) {
+	slices.SortStableFunc(runs, func(a, b *run.RunView) int { return compareRuns(byActivity, a, b) })
+	slices.SortStableFunc(runs, func(a, b *run.RunView) int {
+		if turned {
+			a, b = b, a
+		}
+		return compareRuns(order, a, b)
+	})
 }
 
 func compareRuns(order runOrder, a, b *run.RunView) int {
 	switch order {
 	case byName:
 		return cmp.Compare(a.ID, b.ID)
+	case byKind:
+		return cmp.Compare(a.Kind, b.Kind)
+	case byState:
+		return cmp.Compare(a.State, b.State)
+	case byTrials:
+		return cmp.Compare(b.Done, a.Done)
+	case byAge:
+		return b.Created.Compare(a.Created)
 	case bySpent:
 		return cmp.Compare(b.Seconds, a.Seconds)
+	case byOrigin:
+		return cmp.Compare(a.Parent, b.Parent)
+	case byNote:
+		return cmp.Compare(a.Note, b.Note)
 	case byBest:
 		if c := cmp.Compare(a.Objective.Name, b.Objective.Name); c != 0 { // scores of different objectives have no order
 			return c
@@ -134,7 +157,7 @@ func scored(r *run.RunView) *run.Trial {
 func (m *model) filterTrials(d *derived) []*run.Trial {
 	f := m.filterOf(overview, trialFields, d)
 	out := d.run.Trials
-	if len(f) > 0 {
+	if f != nil {
 		out = nil
 		for _, t := range d.run.Trials {
 			if f.match(trialRecord{t}) {
@@ -172,7 +195,7 @@ func compareTrials(order trialOrder, objective run.Objective, a, b *run.Trial) i
 
 func (m *model) filterEvents(d *derived) []run.Event {
 	f := m.filterOf(logs, eventFields, d)
-	if len(f) == 0 {
+	if f == nil {
 		return d.run.Events
 	}
 	var out []run.Event

@@ -5,87 +5,289 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"flexi/core/run"
+	"unicode"
 )
 
-// A filter is a list of terms that must all hold:
+// A filter is read by this grammar; and binds closer than or, and may be left out:
 //
-//	word            the row's text contains word, whatever the case
-//	field:a|b       the field contains a or b
-//	field<12M       the field is a number below 12 million; also <=, >, >=
-//	-term           the term does not hold
-type filter []term
+//	filter  = all { "or" all }
+//	all     = term { ["and"] term }
+//	term    = [ "not" | "-" ] ( "(" filter ")" | field op value | text )
+//	op      = ":" | "=" | "!=" | "<" | "<=" | ">" | ">="
+//	value   = text { "|" text }      any of them, for : and = and !=
+//
+// Text stands in quotes where it holds blanks, brackets or operators. A text alone is looked for in the whole row, whatever the case; ":" looks for it
+// in a field, "=" wants the whole field. Numbers may end in k, M or G.
+type filter func(record) bool
 
-type term struct {
-	not    bool
-	field  string // "" for the row's text
-	op     string // ":", "<", "<=", ">", ">="
-	values []string
-	number float64
+// match reports whether a row is let through; the zero filter lets all of them through.
+func (f filter) match(r record) bool { return f == nil || f(r) }
+
+// filterError says what is wrong with a filter, and where.
+type filterError struct {
+	column int // of the first wrong character, from 1
+	text   string
 }
 
-// record is a row that can be filtered.
-type record interface {
-	text() string
-	// words returns the field as text, ok if there is one of that name.
-	words(field string) (string, bool)
-	// number returns the field as a number, ok if the row has one.
-	number(field string) (float64, bool)
+func (e *filterError) Error() string { return fmt.Sprintf("column %d: %s", e.column, e.text) }
+
+// parseFilter reads a filter; its error is a *filterError in words for the person who typed it.
+func parseFilter(s string, fields filterFields) (filter, error) {
+	tokens, err := filterTokens(s)
+	if err != nil {
+		return nil, err
+	}
+	if len(tokens) == 1 { // the end
+		return nil, nil
+	}
+	p := filterParser{tokens: tokens, fields: fields}
+	f, err := p.anyOf()
+	if err != nil {
+		return nil, err
+	}
+	if t := p.peek(); t.kind != tokenEnd {
+		return nil, t.wrong("there is no ( for this )")
+	}
+	return f, nil
 }
 
-// Fields by what is filtered; numbers are those that < and > accept.
-var (
-	trialFields = filterFields{words: []string{"state", "why", "op", "hash", "task"}, numbers: []string{"trial", "score", "params", "seconds", "parent", "overlap", "level"}}
-	runFields   = filterFields{words: []string{"state", "kind", "parent", "note"}, numbers: []string{"done", "best"}}
-	eventFields = filterFields{words: []string{"kind", "by"}, numbers: []string{"trial"}}
+type tokenKind uint8
+
+const (
+	tokenEnd tokenKind = iota
+	tokenText
+	tokenQuoted
+	tokenOp
+	tokenOpen
+	tokenClose
 )
 
-type filterFields struct{ words, numbers []string }
-
-func (f filterFields) String() string {
-	return strings.Join(append(slices.Clone(f.words), f.numbers...), ", ")
+// filterToken is a piece of a filter; column counts characters from 1.
+type filterToken struct {
+	kind   tokenKind
+	text   string
+	column int
 }
 
-// parseFilter reads a filter; the error says what is wrong in words for the person who typed it.
-func parseFilter(s string, fields filterFields) (filter, error) {
-	var out filter
-	for _, token := range strings.Fields(s) {
-		t := term{}
-		if len(token) > 1 && token[0] == '-' {
-			t.not, token = true, token[1:]
-		}
-		at := strings.IndexAny(token, ":<>")
-		if at <= 0 {
-			t.values = []string{strings.ToLower(token)}
-			out = append(out, t)
+func (t filterToken) wrong(format string, args ...any) error {
+	return &filterError{t.column, fmt.Sprintf(format, args...)}
+}
+
+// word reports whether the token is this word of the grammar.
+func (t filterToken) word(w string) bool { return t.kind == tokenText && strings.EqualFold(t.text, w) }
+
+const filterSigns = `:<>=!()"`
+
+// filterTokens ends with a token for the end.
+func filterTokens(s string) ([]filterToken, error) {
+	var out []filterToken
+	in := []rune(s)
+	for i := 0; i < len(in); {
+		t := filterToken{column: i + 1}
+		end := i + 1
+		switch r := in[i]; {
+		case unicode.IsSpace(r):
+			i++
 			continue
+		case r == '(' || r == ')':
+			t.kind = map[rune]tokenKind{'(': tokenOpen, ')': tokenClose}[r]
+		case r == '"':
+			n := slices.Index(in[end:], '"')
+			if n < 0 {
+				return nil, t.wrong(`the closing " is missing`)
+			}
+			t.kind, t.text, end = tokenQuoted, string(in[end:end+n]), end+n+1
+		case strings.ContainsRune(":<>=!", r):
+			t.kind = tokenOp
+			if r != ':' && r != '=' && end < len(in) && in[end] == '=' {
+				end++
+			}
+			if t.text = string(in[i:end]); t.text == "!" {
+				return nil, t.wrong("! stands before = only; not, or - before a term, turns it round")
+			}
+		default:
+			for end < len(in) && !unicode.IsSpace(in[end]) && !strings.ContainsRune(filterSigns, in[end]) {
+				end++
+			}
+			t.kind, t.text = tokenText, string(in[i:end])
 		}
-		t.field, t.op = strings.ToLower(token[:at]), token[at:at+1]
-		value := token[at+1:]
-		if t.op != ":" && strings.HasPrefix(value, "=") {
-			t.op, value = t.op+"=", value[1:]
-		}
-		isNumber := slices.Contains(fields.numbers, t.field)
-		if !isNumber && !slices.Contains(fields.words, t.field) {
-			return nil, fmt.Errorf("there is no field %q; fields here: %s", t.field, fields)
-		}
-		if t.op == ":" {
-			t.values = strings.Split(strings.ToLower(value), "|")
-			out = append(out, t)
-			continue
-		}
-		if !isNumber {
-			return nil, fmt.Errorf("%s is text: write %s:%s", t.field, t.field, value)
-		}
-		n, err := parseNumber(value)
-		if err != nil {
-			return nil, fmt.Errorf("%s%s needs a number, such as %s%s12M", t.field, t.op, t.field, t.op)
-		}
-		t.number = n
-		out = append(out, t)
+		out, i = append(out, t), end
 	}
-	return out, nil
+	return append(out, filterToken{kind: tokenEnd, column: len(in) + 1}), nil
+}
+
+type filterParser struct {
+	tokens []filterToken
+	fields filterFields
+}
+
+func (p *filterParser) peek() filterToken { return p.tokens[0] }
+
+func (p *filterParser) next() filterToken {
+	t := p.tokens[0]
+	if t.kind != tokenEnd {
+		p.tokens = p.tokens[1:]
+	}
+	return t
+}
+
+func (p *filterParser) anyOf() (filter, error) {
+	some, err := p.allOf()
+	for err == nil && p.peek().word("or") {
+		p.next()
+		var other filter
+		left := some
+		other, err = p.allOf()
+		some = func(r record) bool { return left(r) || other(r) }
+	}
+	return some, err
+}
+
+func (p *filterParser) allOf() (filter, error) {
+	every, err := p.term()
+	for err == nil {
+		t := p.peek()
+		if t.kind == tokenEnd || t.kind == tokenClose || t.word("or") {
+			break
+		}
+		if t.word("and") {
+			p.next()
+		}
+		var other filter
+		left := every
+		other, err = p.term()
+		every = func(r record) bool { return left(r) && other(r) }
+	}
+	return every, err
+}
+
+func (p *filterParser) term() (filter, error) {
+	t := p.next()
+	switch {
+	case t.kind == tokenEnd:
+		return nil, t.wrong("something to look for is missing")
+	case t.kind == tokenClose:
+		return nil, t.wrong("nothing stands before this )")
+	case t.kind == tokenOp:
+		return nil, t.wrong("a field must stand before %s; text with it is written in quotes", t.text)
+	case t.word("and") || t.word("or"):
+		return nil, t.wrong("something to look for must stand before %q; to look for it, write it in quotes", t.text)
+	case t.kind == tokenOpen:
+		return p.bracket(t)
+	case t.kind == tokenQuoted:
+		return inText(t.text), nil
+	case t.word("not"):
+		return p.turned()
+	case t.text[0] == '-' && (len(t.text) > 1 || p.follows(t)):
+		if len(t.text) > 1 { // what stands behind the sign is a token of its own
+			p.tokens = append([]filterToken{{tokenText, t.text[1:], t.column + 1}}, p.tokens...)
+		}
+		return p.turned()
+	case p.peek().kind == tokenOp:
+		return p.comparison(t)
+	}
+	return inText(t.text), nil
+}
+
+// follows reports whether a bracket or quotes stand right behind a lone minus sign.
+func (p *filterParser) follows(minus filterToken) bool {
+	t := p.peek()
+	return (t.kind == tokenOpen || t.kind == tokenQuoted) && t.column == minus.column+1
+}
+
+func (p *filterParser) turned() (filter, error) {
+	f, err := p.term()
+	return func(r record) bool { return !f(r) }, err
+}
+
+func (p *filterParser) bracket(open filterToken) (filter, error) {
+	f, err := p.anyOf()
+	if err == nil && p.next().kind != tokenClose {
+		return nil, open.wrong("the closing ) is missing")
+	}
+	return f, err
+}
+
+func (p *filterParser) comparison(name filterToken) (filter, error) {
+	op, value := p.next(), p.next()
+	if value.kind != tokenText && value.kind != tokenQuoted {
+		return nil, value.wrong("a value is missing after %s%s", name.text, op.text)
+	}
+	values := []string{value.text}
+	if value.kind == tokenText {
+		values = strings.Split(value.text, "|")
+	}
+	field := strings.ToLower(name.text)
+	equal := op.text == ":" || op.text == "=" || op.text == "!="
+	own := p.fields.prefix != "" && strings.HasPrefix(field, p.fields.prefix)
+	ranks, isRanked := p.fields.ranked[field]
+	isNumber := slices.Contains(p.fields.numbers, field) || own && !equal
+	switch {
+	case !isRanked && !isNumber && !own && !slices.Contains(p.fields.words, field):
+		return nil, name.wrong("there is no field %q; fields here: %s", name.text, p.fields)
+	case !equal && len(values) > 1:
+		return nil, value.wrong("%s compares with one value, not with any of %s", op.text, value.text)
+	case !equal && !isNumber && !isRanked:
+		return nil, op.wrong("%s is text: write %s:%s", field, field, value.text)
+	case equal && !isNumber && !isRanked:
+		return ofWords(field, op.text, values), nil
+	}
+	numbers := make([]float64, len(values))
+	for i, v := range values {
+		if isRanked {
+			at := slices.Index(ranks, strings.ToLower(v))
+			if at < 0 {
+				return nil, value.wrong("%s is one of %s", field, strings.Join(ranks, ", "))
+			}
+			numbers[i] = float64(at)
+			continue
+		}
+		n, err := parseNumber(v)
+		if err != nil {
+			return nil, value.wrong("%s%s needs a number, such as %s%s12M", field, op.text, field, op.text)
+		}
+		numbers[i] = n
+	}
+	return ofNumber(field, op.text, numbers), nil
+}
+
+// inText looks for text in the whole row.
+func inText(text string) filter {
+	text = strings.ToLower(text)
+	return func(r record) bool { return strings.Contains(strings.ToLower(r.text()), text) }
+}
+
+func ofWords(field, op string, values []string) filter {
+	return func(r record) bool {
+		text, _ := r.words(field)
+		found := slices.ContainsFunc(values, func(v string) bool {
+			if op == ":" {
+				return strings.Contains(strings.ToLower(text), strings.ToLower(v))
+			}
+			return strings.EqualFold(text, v)
+		})
+		return found != (op == "!=")
+	}
+}
+
+// ofNumber never holds for a row without the number, but for !=.
+func ofNumber(field, op string, values []float64) filter {
+	return func(r record) bool {
+		v, ok := r.number(field)
+		switch op {
+		case ":", "=":
+			return ok && slices.Contains(values, v)
+		case "!=":
+			return !ok || !slices.Contains(values, v)
+		case "<":
+			return ok && v < values[0]
+		case "<=":
+			return ok && v <= values[0]
+		case ">":
+			return ok && v > values[0]
+		}
+		return ok && v >= values[0]
+	}
 }
 
 // parseNumber reads 12, 0.5, 400k, 12M, 3G.
@@ -99,147 +301,4 @@ func parseNumber(s string) (float64, error) {
 	}
 	v, err := strconv.ParseFloat(s, 64)
 	return v * unit, err
-}
-
-func (f filter) match(r record) bool {
-	for _, t := range f {
-		if t.match(r) == t.not {
-			return false
-		}
-	}
-	return true
-}
-
-func (t term) match(r record) bool {
-	switch t.op {
-	case "", ":":
-		text := r.text()
-		if t.field != "" {
-			text = fieldText(r, t.field)
-		}
-		text = strings.ToLower(text)
-		return slices.ContainsFunc(t.values, func(v string) bool { return strings.Contains(text, v) })
-	}
-	v, ok := r.number(t.field)
-	if !ok {
-		return false
-	}
-	switch t.op {
-	case "<":
-		return v < t.number
-	case "<=":
-		return v <= t.number
-	case ">":
-		return v > t.number
-	default:
-		return v >= t.number
-	}
-}
-
-func fieldText(r record, field string) string {
-	if s, ok := r.words(field); ok {
-		return s
-	}
-	if v, ok := r.number(field); ok {
-		return strconv.FormatFloat(v, 'f', -1, 64)
-	}
-	return ""
-}
-
-type trialRecord struct{ *run.Trial }
-
-func (t trialRecord) text() string {
-	return "#" + strconv.Itoa(t.ID) + " " + t.Hash + " " + t.Title + " " + string(t.State) + " " + t.Why + " " + t.Error
-}
-
-func (t trialRecord) words(field string) (string, bool) {
-	switch field {
-	case "state":
-		return string(t.State), true
-	case "why":
-		return t.Why, true
-	case "hash":
-		return t.Hash, true
-	case "op":
-		var ops []string
-		for _, l := range t.Layers {
-			ops = append(ops, l.Op)
-		}
-		return strings.Join(ops, " "), true
-	case "task":
-		return strings.Join(sortedKeys(t.Scores), " "), true
-	}
-	return "", false
-}
-
-func (t trialRecord) number(field string) (float64, bool) {
-	switch field {
-	case "trial":
-		return float64(t.ID), true
-	case "score":
-		if t.Score != nil {
-			return *t.Score, true
-		}
-	case "params":
-		return float64(t.Params), true
-	case "seconds":
-		return t.Seconds, true
-	case "parent":
-		return float64(t.Parent), t.Parent >= 0
-	case "overlap":
-		return t.Overlap, t.Parent >= 0
-	case "level":
-		return float64(t.Level), true
-	}
-	return 0, false
-}
-
-type runRecord struct{ *run.RunView }
-
-func (r runRecord) text() string {
-	return r.ID + " " + r.Kind + " " + string(r.State) + " " + r.Note + " " + r.Error + " " + r.Parent
-}
-
-func (r runRecord) words(field string) (string, bool) {
-	switch field {
-	case "state":
-		return string(r.State), true
-	case "kind":
-		return r.Kind, true
-	case "parent":
-		return r.Parent, true
-	case "note":
-		return r.Note, true
-	}
-	return "", false
-}
-
-func (r runRecord) number(field string) (float64, bool) {
-	switch field {
-	case "done":
-		return float64(r.Done), true
-	case "best":
-		if t := bestTrial(r.RunView); t != nil {
-			return *t.Score, true
-		}
-	}
-	return 0, false
-}
-
-type eventRecord struct{ run.Event }
-
-func (e eventRecord) text() string { return e.Kind + " " + e.Text + " " + e.Actor }
-
-func (e eventRecord) words(field string) (string, bool) {
-	switch field {
-	case "kind":
-		return e.Kind, true
-	case "by":
-		return e.Actor, true
-	}
-	return "", false
-}
-
-func (e eventRecord) number(field string) (float64, bool) {
-	return float64(e.Trial), field == "trial" && e.Trial >= 0
 }

@@ -1,9 +1,12 @@
 package tui
 
 import (
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"flexi/core/run"
 )
@@ -37,7 +40,29 @@ func TestFilter(t *testing.T) {
 		{"nothing", false, false},
 		{"-nothing", true, true},
 		{"trial>=13", false, true},
-		{":odd", false, false},
+		{`":odd"`, false, false},
+		{"state = done and params < 12M", true, false},
+		{"state=done or state=failed", true, true},
+		{"memory or op:dct", true, true},
+		{"state:done params<4M or trial:13", false, true},
+		{"(state:done or state:failed) params>5M", true, false},
+		{"not (state:done or memory)", false, false},
+		{"-(state:done memory)", true, true},
+		{`"out of memory"`, false, true},
+		{`-"out of memory"`, true, false},
+		{`"or"`, false, true},
+		{"state!=done", false, true},
+		{"state=don", false, false},
+		{"state:don", true, false},
+		{"parent!=3", false, true},
+		{"trial:1", false, false},
+		{"trial:12|13", true, true},
+		{"trial=1", false, false},
+		{"trial!=12|14", false, true},
+		{"not not state:done", true, false},
+		{"--state:done", true, false},
+		{"done OR failed", true, true},
+		{"-", false, false},
 	}
 	for _, c := range cases {
 		f, err := parseFilter(c.filter, trialFields)
@@ -45,12 +70,104 @@ func TestFilter(t *testing.T) {
 		require.Equal(t, c.trial, f.match(trial), "%q on the finished trial", c.filter)
 		require.Equal(t, c.bare, f.match(bare), "%q on the failed trial", c.filter)
 	}
-	for filter, says := range map[string]string{
-		"size<5": `there is no field "size"; fields here: state, why, op, hash, task, trial, score, params, seconds, parent, overlap, level`, "params<big": "params< needs a number, such as params<12M", "state<5": "state is text: write state:5",
-	} {
-		_, err := parseFilter(filter, trialFields)
-		require.EqualError(t, err, says)
+}
+
+// What is wrong is said with its place.
+func TestFilterErrors(t *testing.T) {
+	cases := []struct {
+		filter string
+		column int
+		says   string
+	}{
+		{"size<5", 1, `there is no field "size"; fields here: state, why, op, hash, task, trial, score, params, seconds, parent, overlap, level`},
+		{"state:done params<big", 19, "params< needs a number, such as params<12M"},
+		{"memory state<5", 13, "state is text: write state:5"},
+		{"params<", 8, "a value is missing after params<"},
+		{"params<(5)", 8, "a value is missing after params<"},
+		{"params<4M|5M", 8, "< compares with one value, not with any of 4M|5M"},
+		{"(a or b", 1, "the closing ) is missing"},
+		{"a or b)", 7, "there is no ( for this )"},
+		{"()", 2, "nothing stands before this )"},
+		{"ü or", 5, "something to look for is missing"},
+		{"or a", 1, `something to look for must stand before "or"; to look for it, write it in quotes`},
+		{"not", 4, "something to look for is missing"},
+		{"界 <5", 1, `there is no field "界"; fields here: ` + trialFields.String()},
+		{":odd", 1, "a field must stand before :; text with it is written in quotes"},
+		{`a "b`, 3, `the closing " is missing`},
+		{"a !b", 3, "! stands before = only; not, or - before a term, turns it round"},
 	}
+	for _, c := range cases {
+		_, err := parseFilter(c.filter, trialFields)
+		var wrong *filterError
+		require.ErrorAs(t, err, &wrong, c.filter)
+		require.Equal(t, filterError{c.column, c.says}, *wrong, c.filter)
+	}
+	_, err := parseFilter("level>=loud", eventFields)
+	require.EqualError(t, err, "column 8: level is one of info, warn, error")
+}
+
+// A run is also filtered by its own configuration.
+func TestFilterByConfiguration(t *testing.T) {
+	r := runRecord{&run.RunView{Best: -1, Run: run.Run{ID: "search-07", Config: []byte(`{"policy":"boshnas","pretrain":{"lr":5e-4,"steps":600},"tasks":["CoLA"]}`)}}}
+	for filter, want := range map[string]bool{
+		"config.policy=boshnas": true, "config.policy:tpe": false, "CONFIG.Pretrain.Steps>=600": true, "config.pretrain.lr<1e-3": true, "config.pretrain.lr>1e-3": false,
+		"config.tasks:cola": true, "config.nothing:x": false, "config.nothing>0": false, "config.policy>0": false, "run:07": true, "config.policy!=tpe": true,
+	} {
+		f, err := parseFilter(filter, runFields)
+		require.NoError(t, err, filter)
+		require.Equal(t, want, f.match(r), filter)
+	}
+	broken := runRecord{&run.RunView{Run: run.Run{Config: []byte(`{"broken`)}}}
+	f, err := parseFilter("config.policy=boshnas", runFields)
+	require.NoError(t, err)
+	require.False(t, f.match(broken))
+}
+
+// Any expression, written with as many brackets and blanks as chance wants, means what its parts mean together.
+func TestFilterGrammar(t *testing.T) {
+	rows := []*run.Trial{}
+	for i := range 8 {
+		rows = append(rows, &run.Trial{ID: i, Params: int64(i * 1000), State: []run.State{run.Done, run.Failed}[i%2], Parent: -1})
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		text, means := drawFilter(rt, 4)
+		f, err := parseFilter(text, trialFields)
+		require.NoError(rt, err, text)
+		for _, r := range rows {
+			require.Equal(rt, means(r), f.match(trialRecord{r}), "%s on %+v", text, r)
+		}
+	})
+}
+
+// drawFilter draws an expression and what it means.
+func drawFilter(rt *rapid.T, depth int) (string, func(*run.Trial) bool) {
+	form := rapid.IntRange(0, 4).Draw(rt, "form")
+	if depth == 0 {
+		form %= 2
+	}
+	switch form {
+	case 0:
+		n := rapid.IntRange(0, 8).Draw(rt, "bound")
+		op := rapid.SampledFrom([]string{"<", "<=", ">", ">=", "=", "!=", ":"}).Draw(rt, "op")
+		blank := rapid.SampledFrom([]string{"", " ", "  "}).Draw(rt, "blank")
+		return "trial" + blank + op + blank + strconv.Itoa(n), func(t *run.Trial) bool {
+			return map[string]bool{"<": t.ID < n, "<=": t.ID <= n, ">": t.ID > n, ">=": t.ID >= n, "=": t.ID == n, ":": t.ID == n, "!=": t.ID != n}[op]
+		}
+	case 1:
+		word := rapid.SampledFrom([]string{"done", "failed", "DONE"}).Draw(rt, "word")
+		return word, func(t *run.Trial) bool { return strings.EqualFold(string(t.State), word) }
+	case 2:
+		a, left := drawFilter(rt, depth-1)
+		not := rapid.SampledFrom([]string{"-", "not ", "not"}).Draw(rt, "not")
+		return not + "(" + a + ")", func(t *run.Trial) bool { return !left(t) }
+	}
+	a, left := drawFilter(rt, depth-1)
+	b, right := drawFilter(rt, depth-1)
+	if form == 3 {
+		and := rapid.SampledFrom([]string{" ", " and ", " AND "}).Draw(rt, "and")
+		return "(" + a + ")" + and + "(" + b + ")", func(t *run.Trial) bool { return left(t) && right(t) }
+	}
+	return "((" + a + ") or " + b + ")", func(t *run.Trial) bool { return left(t) || right(t) }
 }
 
 func TestFilterOtherLists(t *testing.T) {

@@ -72,6 +72,14 @@ var stateGlyphs = map[run.State][2]string{
 	run.Stopped: {"■", "#"}, run.Done: {"✓", "+"}, run.Failed: {"✗", "x"}, run.Lost: {"!", "!"},
 }
 
+// sorted marks the heading of the column that a table is sorted by.
+func (g glyphs) sorted(turned bool) string {
+	if turned {
+		return g.trends[2]
+	}
+	return g.trends[0]
+}
+
 func (g glyphs) state(s run.State) string {
 	pair, known := stateGlyphs[s]
 	if !known {

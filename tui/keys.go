@@ -113,7 +113,8 @@ func sessionKeys() []binding {
 	return []binding{
 		{keys: []string{"z"}, in: onScreens, group: groupShow, name: "maximise", help: "this pane alone, and back", refuse: (*model).onePane, do: func(m *model) tea.Cmd { m.zoomed = !m.zoomed; return nil }},
 		{keys: []string{"s"}, in: onOverview, group: groupShow, name: "sort", help: "sort trials by number, score or parameters", do: (*model).nextOrder},
-		{keys: []string{"s"}, in: onRuns, group: groupShow, name: "sort", help: "sort runs by activity, name, best score or time spent", do: (*model).nextRunOrder},
+		{keys: []string{"s"}, in: onRuns, group: groupShow, name: "sort", help: "sort runs by activity, or by the next column", do: (*model).nextRunOrder},
+		{keys: []string{"R"}, in: onRuns, group: groupShow, name: "turn", help: "sort runs the other way round", do: func(m *model) tea.Cmd { return m.orderRuns(m.sorted) }},
 		{keys: []string{"space"}, in: onRuns, group: groupShow, name: "mark", help: "draw this run's curve, too, and list what differs in the configurations", rank: 6, refuse: (*model).noRun, do: func(m *model) tea.Cmd { m.marked[m.listed] = !m.marked[m.listed]; return nil }},
 		{keys: []string{"space"}, in: onOverview, group: groupShow, name: "mark", help: "mark this trial for comparisons", refuse: (*model).nothingToInspect, do: (*model).markTrial},
 		{keys: []string{"w"}, in: onLogs, group: groupShow, name: "wrap", help: "wrap long lines", rank: 4, do: func(m *model) tea.Cmd { m.wrap = !m.wrap; return nil }},

@@ -109,7 +109,10 @@ func (p *painter) hint(id pane) string {
 	case id == paneWorkers && r != nil:
 		return plural(len(r.Workers), "slot")
 	case id == paneRuns:
-		return plural(len(m.runs), "run") + " by " + m.sorted.name()
+		return plural(len(m.runs), "run") + " by " + m.sorted.name() + m.marksText()
+	case id == paneRunCurves:
+		_, leftOut := m.overlaid()
+		return leftOut
 	case id == paneConfig && len(m.compared()) > 1:
 		return "what differs"
 	case id == paneQueue && len(m.queue) > 0:

@@ -7,6 +7,8 @@ import (
 	"sort"
 	"strconv"
 
+	tea "charm.land/bubbletea/v2"
+
 	"flexi/core/run"
 )
 
@@ -28,6 +30,8 @@ func (p *painter) drawRuns(r rect) {
 		{title: "parent", w: 13, rank: 9},
 		{title: "note", rank: 10},
 	}, cell: func(row, col int) span { return p.runCell(m.runs[row], col) }, note: func(row int) string { return p.cause(m.runs[row]) }}
+	t.sort = func(m *model, col int) tea.Cmd { return m.orderRuns(runOrder(col)) } // the orders are named after the columns
+	t.columns[m.sorted].title += p.g.sorted(m.turned)
 	p.drawTable(r, t, p.focus == paneRuns)
 }
 
@@ -91,15 +95,33 @@ func (m *model) configLines() []textLine {
 	return configDiff(compared)
 }
 
-// compared are the run under the cursor and the marked ones, in the order of the table.
+// compared are the run under the cursor and the marked ones, in the order of the table; also those that a filter hides.
 func (m *model) compared() []*run.RunView {
 	var out []*run.RunView
-	for _, r := range m.runs {
-		if r.ID == m.listed || m.marked[r.ID] {
+	if m.snap == nil {
+		return nil
+	}
+	for i := range m.snap.Runs {
+		if r := &m.snap.Runs[i]; m.marked[r.ID] || r.ID == m.listed && m.findListed() >= 0 {
 			out = append(out, r)
 		}
 	}
+	sortRuns(out, m.sorted, m.turned)
 	return out
+}
+
+// marksText says how many runs are marked.
+func (m *model) marksText() string {
+	n := 0
+	for i := range m.snap.Runs {
+		if m.marked[m.snap.Runs[i].ID] {
+			n++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d marked", n)
 }
 
 func configText(raw json.RawMessage) []textLine {

@@ -26,6 +26,7 @@ type state struct {
 	listed  string // run selected in the runs table
 	order   trialOrder
 	sorted  runOrder
+	turned  bool // runs in the opposite order
 	filters map[screen]string
 	anchor  uint64 // last log line seen while scrolled back; 0 follows
 	wrap    bool
@@ -69,16 +70,23 @@ func (o trialOrder) name() string {
 // runOrder is how the runs table is sorted.
 type runOrder uint8
 
+// Orders of the runs table: that of activity, and one for each of its columns from left to right.
 const (
 	byActivity runOrder = iota // active ones first, then the newest
 	byName
-	byBest // within an objective
-	bySpent
+	byKind
+	byState
+	byTrials // most first
+	byBest   // within an objective
+	byAge    // newest first
+	bySpent  // most first
+	byOrigin
+	byNote
 	runOrders
 )
 
 func (o runOrder) name() string {
-	return [...]string{"activity", "name", "best score", "time spent"}[o]
+	return [...]string{"activity", "name", "kind", "state", "trials", "best score", "age", "time spent", "parent", "note"}[o]
 }
 
 func newState(start string) state {

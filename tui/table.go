@@ -18,7 +18,8 @@ type table struct {
 	marks   bool // a click on a row marks it
 	from    int  // first row seen where there is no cursor
 	cell    func(row, column int) span
-	note    func(row int) string // a second line below a row, "" for none; may be nil
+	note    func(row int) string               // a second line below a row, "" for none; may be nil
+	sort    func(m *model, column int) tea.Cmd // a click on a heading; may be nil
 }
 
 // minFlex is the least width of the column that takes what is left.
@@ -62,6 +63,11 @@ func (p *painter) drawTable(r rect, t table, focused bool) {
 	kept, flex := t.fit(r.w)
 	if r.h >= 2 {
 		p.tableRow(r.row(0), t, kept, flex, func(c int) span { return span{t.columns[c].title, dim} })
+		if t.sort != nil {
+			t.places(r.row(0), kept, flex, func(c int, at rect) {
+				p.spot(at, func(m *model) tea.Cmd { return t.sort(m, c) })
+			})
+		}
 		r = rect{r.x, r.y + 1, r.w, r.h - 1}
 	}
 	from := t.window(r.h)
@@ -118,7 +124,8 @@ func (t *table) lines(row int) int {
 	return 1
 }
 
-func (p *painter) tableRow(r rect, t table, kept []int, flex int, cell func(c int) span) {
+// places calls each kept column with its cells in a row.
+func (t *table) places(r rect, kept []int, flex int, each func(c int, at rect)) {
 	x := r.x + 2
 	for _, c := range kept {
 		w := t.columns[c].w
@@ -126,12 +133,17 @@ func (p *painter) tableRow(r rect, t table, kept []int, flex int, cell func(c in
 			w = flex
 		}
 		w = min(w, r.x+r.w-x)
-		s := cell(c)
-		at := rect{x, r.y, w, 1}
-		if n := width(s.text); t.columns[c].right && n < w {
-			at.x, at.w = x+w-n, n
-		}
-		p.f.text(at, s.text, s.st)
+		each(c, rect{x, r.y, w, 1})
 		x += w + 1
 	}
+}
+
+func (p *painter) tableRow(r rect, t table, kept []int, flex int, cell func(c int) span) {
+	t.places(r, kept, flex, func(c int, at rect) {
+		s := cell(c)
+		if n := width(s.text); t.columns[c].right && n < at.w {
+			at.x, at.w = at.x+at.w-n, n
+		}
+		p.f.text(at, s.text, s.st)
+	})
 }

@@ -27,7 +27,9 @@ func talkScreens() []talkCommand {
 	return []talkCommand{
 		{name: "help", help: "this list", do: func(t *talk, _ string) { t.help() }},
 		{name: "status", run: true, help: "where the run stands, and its workers", do: func(t *talk, _ string) { t.say("%s", StatusText(*t.m.derived.run, t.m.now)) }},
-		{name: "runs", help: "all runs", do: func(t *talk, _ string) { t.say("%s", RunsText(t.m.snap.Runs, t.m.now)) }},
+		{name: "runs", argument: "[FILTER]", help: "all runs, or those a filter lets through, such as state:failed|lost or config.policy=random", do: (*talk).runs},
+		{name: "order", argument: "COLUMN", help: "sort the runs by a column; again, the other way round", do: (*talk).order},
+		{name: "overlay", argument: "RUN RUN ...", help: "the best score of several runs after each trial", do: (*talk).overlay},
 		{name: "run", argument: "NAME", help: "look at another run", do: (*talk).enter},
 		{name: "trials", argument: "[FILTER]", run: true, help: "the trials, or those a filter lets through, such as state:done params<5M", do: (*talk).trials},
 		{name: "trial", argument: "NUMBER", run: true, help: "an architecture: layers, result, neighbours, learning curves", do: (*talk).trial},
@@ -80,34 +82,6 @@ func (t *talk) help() {
 	if t.m.readOnly {
 		t.say("Your key may look, not command.\n")
 	}
-}
-
-func (t *talk) enter(name string) {
-	if findRun(t.m.snap, name) == nil {
-		t.say("There is no run %q; runs lists them.\n", name)
-		return
-	}
-	t.m.enter(name)
-	t.m.refresh()
-	t.caughtUp(t.m.derived.run)
-	t.say("%s", StatusText(*t.m.derived.run, t.m.now))
-}
-
-func (t *talk) diff(argument string) {
-	var runs []*run.RunView
-	for _, name := range strings.Fields(argument) {
-		r := findRun(t.m.snap, name)
-		if r == nil {
-			t.say("There is no run %q; runs lists them.\n", name)
-			return
-		}
-		runs = append(runs, r)
-	}
-	if len(runs) < 2 {
-		t.say("Say which runs, such as: diff search-01 search-02\n")
-		return
-	}
-	t.lines(configDiff(runs))
 }
 
 func (t *talk) trials(filter string) {

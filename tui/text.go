@@ -2,7 +2,6 @@ package tui
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -49,12 +48,18 @@ func RunsText(runs []run.RunView, now time.Time) (text string) {
 	if len(runs) == 0 {
 		return "no runs; start one with: flexi search --demo\n"
 	}
-	sorted := slices.Clone(runs)
-	slices.SortStableFunc(sorted, func(a, b run.RunView) int { return b.Created.Compare(a.Created) })
+	sorted := make([]*run.RunView, len(runs))
+	for i := range runs {
+		sorted[i] = &runs[i]
+	}
+	sortRuns(sorted, byAge, false)
+	return runsTable(sorted, now)
+}
+
+func runsTable(runs []*run.RunView, now time.Time) string {
 	lines := []string{"run\tkind\tstate\ttrials\tbest\tage\tspent\tparent\tnote"}
 	var causes []string
-	for i := range sorted {
-		r := &sorted[i]
+	for _, r := range runs {
 		best, parent := "-", "-"
 		if t := bestTrial(r); t != nil {
 			best = scoreText(*t.Score)
