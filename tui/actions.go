@@ -158,6 +158,11 @@ func (m *model) subject() *run.Trial {
 		return m.trialAt(m.inspected())
 	case flexora:
 		return m.searched()
+	case logs:
+		if e := m.markedEvent(); e != nil {
+			return m.trialAt(e.Trial)
+		}
+		return nil
 	}
 	if m.screen == overview {
 		switch m.focused() {
@@ -238,6 +243,8 @@ func (m *model) cannotOpen() string {
 		return ""
 	case flexora:
 		return m.nothingToInspect()
+	case logs:
+		return m.noEventTrial()
 	case overview:
 		if c := m.markedCandidate(); m.focused() == paneQueue && c != nil && c.Trial < 0 {
 			return "this candidate is not trained yet"

@@ -114,7 +114,10 @@ func (p *painter) footerKeys() []*binding {
 	top := 0
 	for i := range p.m.keys {
 		b := &p.m.keys[i]
-		if b.rank > 0 && b.in&here != 0 && byRank[b.rank] == nil {
+		if b.rank == 0 || b.in&here == 0 {
+			continue
+		}
+		if other := byRank[b.rank]; other == nil || other.refused(p.m) != "" && b.refused(p.m) == "" {
 			byRank[b.rank], top = b, max(top, b.rank)
 		}
 	}

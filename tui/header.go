@@ -32,7 +32,7 @@ func (p *painter) crumbs(room int) []span {
 	m := p.m
 	parts := []span{{" ", plain}, {"flexi ", accent}}
 	if r := m.derived.run; r != nil && m.screen != runsList && m.screen != system {
-		parts = append(parts, span{r.ID + " ", plain}, span{p.g.arrow + " ", plain})
+		parts = append(parts, span{r.ID + " " + p.g.arrow + " ", plain})
 	}
 	parts = append(parts, span{m.screen.name(), strong})
 	if t := m.trialAt(m.inspected()); m.screen == inspector && t != nil {

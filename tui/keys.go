@@ -92,7 +92,7 @@ func moveKeys() []binding {
 		{keys: []string{"x"}, in: onInspector, group: groupShow, name: "compare", help: "compare with the parent; again with marked trials, with the best", rank: 3, refuse: (*model).cannotCompare, do: (*model).compare},
 		{keys: []string{"1"}, in: onScreens, group: groupMove, name: "overview", help: "overview of the run", do: func(m *model) tea.Cmd { return m.goTo(overview) }},
 		{keys: []string{"2"}, in: onScreens, group: groupMove, name: "runs", help: "all runs", do: func(m *model) tea.Cmd { return m.goTo(runsList) }},
-		{keys: []string{"3"}, in: onScreens, group: groupMove, name: "architecture", help: "architecture of the marked (or the best) trial", refuse: (*model).nothingToInspect, do: func(m *model) tea.Cmd { return m.goTo(inspector) }},
+		{keys: []string{"3"}, in: onScreens, group: groupMove, name: "inspect", help: "architecture of the marked (or the best) trial", refuse: (*model).nothingToInspect, do: func(m *model) tea.Cmd { return m.goTo(inspector) }},
 		{keys: []string{"5"}, in: onScreens, group: groupMove, name: "logs", help: "all that happened", do: func(m *model) tea.Cmd { return m.goTo(logs) }},
 		{keys: []string{"6"}, in: onScreens, group: groupMove, name: "system", help: "device, memory, store", do: func(m *model) tea.Cmd { return m.goTo(system) }},
 	}
@@ -117,6 +117,8 @@ func sessionKeys() []binding {
 		{keys: []string{"R"}, in: onRuns, group: groupShow, name: "turn", help: "sort runs the other way round", do: func(m *model) tea.Cmd { return m.orderRuns(m.sorted) }},
 		{keys: []string{"space"}, in: onRuns, group: groupShow, name: "mark", help: "draw this run's curve, too, and list what differs in the configurations", rank: 6, refuse: (*model).noRun, do: func(m *model) tea.Cmd { m.marked[m.listed] = !m.marked[m.listed]; return nil }},
 		{keys: []string{"space"}, in: onOverview, group: groupShow, name: "mark", help: "mark this trial for comparisons", refuse: (*model).nothingToInspect, do: (*model).markTrial},
+		{keys: []string{"t"}, in: onOverview | onInspector | onFlexora | onLogs, group: groupShow, name: "show log", help: "what happened to this trial; on the logs again: all that happened", refuse: (*model).noTrialLog, do: (*model).showTrialLog},
+		{keys: []string{"l"}, in: onLogs, group: groupShow, name: "level", help: "only warnings and errors, only errors, everything", do: (*model).nextLevel},
 		{keys: []string{"w"}, in: onLogs, group: groupShow, name: "wrap", help: "wrap long lines", rank: 4, do: func(m *model) tea.Cmd { m.wrap = !m.wrap; return nil }},
 		{keys: []string{"/"}, in: onOverview | onRuns | onLogs, group: groupShow, name: "filter", help: "show only some rows", rank: 7, do: (*model).editFilter},
 		{keys: []string{":", "ctrl+k"}, in: onScreens, group: groupSession, name: "command", help: "command palette", rank: 8, do: (*model).openPalette},

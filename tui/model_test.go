@@ -2,6 +2,7 @@ package tui
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -293,6 +294,44 @@ func TestLogScroll(t *testing.T) {
 	do(t, m, "up", "esc")
 	require.Equal(t, "following", m.logHint())
 	require.Equal(t, logs, m.screen, "esc follows first, then leaves")
+}
+
+// From a line of the log to its trial, from a trial to its log, and levels before the rest of the filter.
+func TestLogOfTrials(t *testing.T) {
+	m := newTest(t, 80, 24, Options{})
+	do(t, m, "5", "enter")
+	require.Equal(t, logs, m.screen)
+	require.Equal(t, "cannot open: this event is about no trial", m.flash.text)
+	do(t, m, "up", "up", "up", "enter")
+	require.Equal(t, inspector, m.screen)
+	require.Equal(t, 39, m.inspected(), "the pick of the youngest trial")
+
+	do(t, m, "]", "[", "t")
+	require.Equal(t, "trial=38", m.filters[logs])
+	for _, e := range m.log {
+		require.Equal(t, 38, e.Trial)
+	}
+	do(t, m, "t")
+	require.Empty(t, m.filters[logs])
+
+	do(t, m, append(append([]string{"/"}, typing("trial>3")...), "enter")...)
+	for _, want := range []string{"level>=warn trial>3", "level>=error trial>3", "trial>3"} {
+		do(t, m, "l")
+		require.Equal(t, want, m.filters[logs])
+		require.Empty(t, m.problem)
+	}
+	do(t, m, "esc", "l")
+	require.Equal(t, "level>=warn", m.filters[logs])
+	require.Len(t, m.log, 1)
+	require.Equal(t, "fail", m.log[0].Kind)
+
+	do(t, m, "esc", "g")
+	lines := strings.Split(m.draw(), "\n")
+	require.Contains(t, lines[2], "▸ 11:22:11 state", "the first event lies at the top of a full page")
+	require.Contains(t, lines[20], "#")
+	do(t, m, append(append([]string{"/"}, typing("nothing of that kind")...), "enter", "up", "enter", "t")...)
+	require.Equal(t, logs, m.screen)
+	require.Equal(t, "cannot show log: nothing has happened yet", m.flash.text)
 }
 
 // A trial that is being trained is read again now and then; a finished one is not.

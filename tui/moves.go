@@ -80,7 +80,7 @@ func (m *model) moveTrial(n int) {
 	m.trial = m.trials[at].ID
 }
 
-// moveLog moves the last line seen; at the end it follows again.
+// moveLog moves the cursor; at the end it follows again.
 func (m *model) moveLog(n int) {
 	last := len(m.log) - 1
 	if last < 0 {
@@ -93,9 +93,9 @@ func (m *model) moveLog(n int) {
 	}
 }
 
-// logBottom is the index of the last log line seen.
+// logBottom is the index of the marked event of the log, -1 without any.
 func (m *model) logBottom() int {
-	if m.anchor == 0 {
+	if m.anchor == 0 || len(m.log) == 0 {
 		return len(m.log) - 1
 	}
 	i := sort.Search(len(m.log), func(i int) bool { return m.log[i].Seq > m.anchor })

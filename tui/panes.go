@@ -122,7 +122,7 @@ func (p *painter) hint(id pane) string {
 	case id == paneAlphas:
 		return m.alphaHint()
 	case id == paneLog:
-		return m.logHint()
+		return "l level  t its trial  " + p.g.dot + "  " + m.logHint()
 	case id == paneNeighbours && m.looked.inspection != nil && len(m.looked.inspection.Neighbours) > 0:
 		return "nearest first"
 	}

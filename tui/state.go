@@ -28,7 +28,7 @@ type state struct {
 	sorted  runOrder
 	turned  bool // runs in the opposite order
 	filters map[screen]string
-	anchor  uint64 // last log line seen while scrolled back; 0 follows
+	anchor  uint64 // event of the log under the cursor; 0 follows the newest
 	wrap    bool
 	curve   int      // learning curve seen in the inspector
 	tried   *float64 // threshold for alpha that is tried on the Flexora screen; nil takes the run's rule

@@ -44,7 +44,7 @@ func talkScreens() []talkCommand {
 		{name: "facts", run: true, help: "the run in numbers", do: func(t *talk, _ string) { t.pane(paneFacts) }},
 		{name: "config", run: true, help: "the run's configuration", do: func(t *talk, _ string) { t.m.listed = t.m.runID; t.pane(paneConfig) }},
 		{name: "diff", argument: "RUN RUN ...", help: "what differs in the configurations of runs", do: (*talk).diff},
-		{name: "log", argument: "[N]", run: true, help: "the last N things that happened (20)", do: (*talk).log},
+		{name: "log", argument: "[N] [FILTER]", run: true, help: "the last N things that happened (20), or those a filter lets through, such as level>=warn or trial=3", do: (*talk).log},
 		{name: "system", help: "device, memory, store, people", do: func(t *talk, _ string) { t.pane(paneSystem) }},
 		{name: "follow", argument: "on|off", help: "tell what happens as it happens (on)", do: (*talk).follow},
 		{name: "quit", help: "leave; the runs go on", do: func(t *talk, _ string) { t.left = true }},
@@ -81,26 +81,6 @@ func (t *talk) help() {
 	t.say("%s", rows(lines...))
 	if t.m.readOnly {
 		t.say("Your key may look, not command.\n")
-	}
-}
-
-func (t *talk) trials(filter string) {
-	t.m.screen = overview // whose filter it is
-	t.m.filters[overview] = filter
-	t.m.refresh()
-	problem, shown := t.m.problem, *t.m.derived.run
-	shown.Trials = t.m.derived.trials
-	delete(t.m.filters, overview)
-	t.m.refresh()
-	switch {
-	case problem != "":
-		t.say("The filter is not applied: %s\n", problem)
-	case filter != "" && len(shown.Trials) == 0:
-		t.say("No trial matches %s\n", filter)
-	case filter != "":
-		t.say("%s", trialsTable(shown))
-	default:
-		t.say("%s", TrialsText(shown))
 	}
 }
 
@@ -275,32 +255,6 @@ func (t *talk) lines(lines []textLine) {
 		b.WriteByte('\n')
 	}
 	t.say("%s", trimRight(b.String()))
-}
-
-func (t *talk) log(argument string) {
-	n := 20
-	if argument != "" {
-		var err error
-		if n, err = strconv.Atoi(argument); err != nil || n < 1 {
-			t.say("Say how many, such as: log 50\n")
-			return
-		}
-	}
-	all := t.m.derived.run.Events
-	for i := range all[max(0, len(all)-n):] {
-		e := &all[max(0, len(all)-n)+i]
-		t.say("%s %s %s\n", t.m.clockText(e.Time), e.Kind, eventText(e))
-	}
-}
-
-func (t *talk) follow(argument string) {
-	switch argument {
-	case "on", "off":
-		t.following = argument == "on"
-		t.say("Following is %s.\n", argument)
-	default:
-		t.say("Say follow on, or follow off.\n")
-	}
 }
 
 func (t *talk) stop(argument string) {

@@ -23,19 +23,14 @@ func (t *talk) runs(filter string) {
 		t.say("%s", RunsText(nil, t.m.now))
 		return
 	}
-	t.m.screen = runsList // whose filter it is
-	t.m.filters[runsList] = filter
-	t.m.refresh()
-	problem, shown := t.m.problem, t.m.derived.runs
-	delete(t.m.filters, runsList)
-	t.m.refresh()
+	seen, problem := t.filtered(runsList, filter)
 	switch {
 	case problem != "":
 		t.say("The filter is not applied: %s\n", problem)
-	case len(shown) == 0:
+	case len(seen.runs) == 0:
 		t.say("No run matches %s\n", filter)
 	default:
-		t.say("%s", runsTable(shown, t.m.now))
+		t.say("%s", runsTable(seen.runs, t.m.now))
 	}
 }
 

@@ -31,7 +31,7 @@ func talkThrough(t *testing.T, v run.Viewer, o Options, lines ...string) string 
 func TestTalkGolden(t *testing.T) {
 	for _, line := range []string{
 		"help", "status", "runs", "trials", "trials state:failed", "trials state:(", "trials params<1", "trial 31", "trial 99", "trial x", "curve 31", "compare 31 12", "compare 31 31", "compare 31", "map 31", "frontier", "best", "surrogate",
-		"queue", "facts", "config", "log 5", "log many", "system", "run search-03", "run nothing", "follow maybe", "runs state=lost or failed", "runs best>", "runs nothing", "order best", "order colour", "overlay search-05 search-01", "diff search-01 search-05", "dance", "sta", "", "stop", "branch x",
+		"queue", "facts", "config", "log 5", "log many", "log 0", "log 2 trial=33", "log level>=loud", "system", "run search-03", "run nothing", "follow maybe", "runs state=lost or failed", "runs best>", "runs nothing", "order best", "order colour", "overlay search-05 search-01", "diff search-01 search-05", "dance", "sta", "", "stop", "branch x",
 	} {
 		t.Run(strings.NewReplacer(" ", "_", "<", "_", ">", "_", ":", "_", "(", "_", "=", "_").Replace("say "+line), func(t *testing.T) {
 			said := talkThrough(t, fixture.NewViewer(fixture.Snapshot()), Options{}, line, "quit")

@@ -98,7 +98,7 @@ func TestViewWithoutData(t *testing.T) {
 	}
 	m := onSnapshot(t, young, 80, 24, Options{})
 	do(t, m, "3")
-	require.Equal(t, "cannot architecture: no trial yet", m.flash.text)
+	require.Equal(t, "cannot inspect: no trial yet", m.flash.text)
 }
 
 // What must not be overlooked is in words on every screen.
