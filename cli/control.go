@@ -197,6 +197,24 @@ func (a *app) branchCommand() *cobra.Command {
 	return cmd
 }
 
+// about is a command on RUN, or on RUN and TRIAL.
+func (w *workspace) about(ctx context.Context, v run.Verb, args []string) (run.Command, error) {
+	c := newCommand(v, args[0])
+	if len(args) < 2 {
+		return c, nil
+	}
+	r, err := w.find(ctx, args[0])
+	if err != nil {
+		return c, err
+	}
+	t, err := trialOf(r, args[1])
+	if err != nil {
+		return c, err
+	}
+	c.Trial = t.ID
+	return c, nil
+}
+
 func (a *app) retryCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "retry RUN TRIAL",
@@ -204,16 +222,10 @@ func (a *app) retryCommand() *cobra.Command {
 		Args:  cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.look(cmd, func(w *workspace) error {
-				r, err := w.find(cmd.Context(), args[0])
+				c, err := w.about(cmd.Context(), run.Retry, args)
 				if err != nil {
 					return err
 				}
-				t, err := trialOf(r, args[1])
-				if err != nil {
-					return err
-				}
-				c := newCommand(run.Retry, args[0])
-				c.Trial = t.ID
 				_, err = a.do(cmd.Context(), w, c)
 				return err
 			})
@@ -230,20 +242,12 @@ func (a *app) freezeCommand() *cobra.Command {
 		Args:  cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.look(cmd, func(w *workspace) error {
-				c := newCommand(run.Freeze, args[0])
-				c.Text = rule
-				if len(args) > 1 {
-					r, err := w.find(cmd.Context(), args[0])
-					if err != nil {
-						return err
-					}
-					t, err := trialOf(r, args[1])
-					if err != nil {
-						return err
-					}
-					c.Trial = t.ID
+				c, err := w.about(cmd.Context(), run.Freeze, args)
+				if err != nil {
+					return err
 				}
-				_, err := a.do(cmd.Context(), w, c)
+				c.Text = rule
+				_, err = a.do(cmd.Context(), w, c)
 				return err
 			})
 		},
