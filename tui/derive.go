@@ -2,6 +2,7 @@ package tui
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 
@@ -21,7 +22,7 @@ type derived struct {
 	log       []run.Event
 	queue     []run.Candidate // what would be proposed next
 	layers    *layerSearch    // of the trial on the Flexora screen; never nil
-	problem   string          // why the filter is not applied
+	problem   *filterError    // why the filter is not applied; nil if it is
 }
 
 // refresh computes m.derived again and keeps selections inside the lists.
@@ -83,8 +84,8 @@ func finished(r *run.RunView) []*run.Trial {
 // filterOf parses the filter of a screen; a wrong one is reported and shows everything.
 func (m *model) filterOf(s screen, fields filterFields, d *derived) filter {
 	f, err := parseFilter(m.filters[s], fields)
-	if err != nil && s == m.screen {
-		d.problem = err.Error()
+	if s == m.screen {
+		errors.As(err, &d.problem)
 	}
 	return f
 }

@@ -224,7 +224,7 @@ func (p *filterParser) comparison(name filterToken) (filter, error) {
 	isNumber := slices.Contains(p.fields.numbers, field) || own && !equal
 	switch {
 	case !isRanked && !isNumber && !own && !slices.Contains(p.fields.words, field):
-		return nil, name.wrong("there is no field %q; fields here: %s", name.text, p.fields)
+		return nil, name.wrong("no field %q here, but %s", name.text, p.fields)
 	case !equal && len(values) > 1:
 		return nil, value.wrong("%s compares with one value, not with any of %s", op.text, value.text)
 	case !equal && !isNumber && !isRanked:

@@ -79,7 +79,7 @@ func TestFilterErrors(t *testing.T) {
 		column int
 		says   string
 	}{
-		{"size<5", 1, `there is no field "size"; fields here: state, why, op, hash, task, trial, score, params, seconds, parent, overlap, level`},
+		{"size<5", 1, `no field "size" here, but state, why, op, hash, task, trial, score, params, seconds, parent, overlap, level`},
 		{"state:done params<big", 19, "params< needs a number, such as params<12M"},
 		{"memory state<5", 13, "state is text: write state:5"},
 		{"params<", 8, "a value is missing after params<"},
@@ -91,7 +91,7 @@ func TestFilterErrors(t *testing.T) {
 		{"ü or", 5, "something to look for is missing"},
 		{"or a", 1, `something to look for must stand before "or"; to look for it, write it in quotes`},
 		{"not", 4, "something to look for is missing"},
-		{"界 <5", 1, `there is no field "界"; fields here: ` + trialFields.String()},
+		{"界 <5", 1, `no field "界" here, but ` + trialFields.String()},
 		{":odd", 1, "a field must stand before :; text with it is written in quotes"},
 		{`a "b`, 3, `the closing " is missing`},
 		{"a !b", 3, "! stands before = only; not, or - before a term, turns it round"},

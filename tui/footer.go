@@ -11,6 +11,10 @@ import (
 
 // status is the answer to the last key, else what is wrong, else what is going on.
 func (p *painter) status(r rect) {
+	if p.m.overlay == filterOverlay {
+		p.drawFilter(r)
+		return
+	}
 	text, st := p.statusText()
 	size := fmt.Sprintf("%dx%d", p.m.w, p.m.h)
 	if p.class >= medium {
@@ -25,12 +29,10 @@ func (p *painter) status(r rect) {
 func (p *painter) statusText() (string, style) {
 	m := p.m
 	switch {
-	case m.overlay == filterOverlay:
-		return p.filterLine(), plain
 	case m.flash.text != "":
 		return m.flash.text, m.flash.st
-	case m.problem != "":
-		return "filter not applied: " + m.problem, warn
+	case m.problem != nil:
+		return "filter not applied: " + m.problem.Error(), warn
 	case m.snap == nil:
 		return "", dim
 	case m.snap.Store.ReadOnly != "":
@@ -53,13 +55,38 @@ func (p *painter) statusText() (string, style) {
 // noticeTime is how long what the start repaired stays in the footer; the system screen keeps it.
 const noticeTime = 10 * time.Minute
 
-func (p *painter) filterLine() string {
-	m := p.m
-	text := "filter: " + string(m.line.text[:m.line.at]) + p.g.caret + string(m.line.text[m.line.at:])
-	if m.problem != "" {
-		text += "   " + m.problem
+// drawFilter is the filter that is being typed; from where it is wrong in the colour of errors.
+func (p *painter) drawFilter(r rect) {
+	m, right := p.m, len(p.m.line.text)
+	if m.problem != nil {
+		right = min(right, m.problem.column-1)
 	}
-	return text
+	const label = "filter: "
+	spans := []span{{label, accent}}
+	from := max(0, m.line.at-(r.w-len(label)-4)) // the caret is always seen
+	for i, c := range m.line.text {
+		if i < from {
+			continue
+		}
+		if i == m.line.at {
+			spans = append(spans, span{p.g.caret, accent})
+		}
+		st := plain
+		if i >= right {
+			st = bad
+		}
+		spans = append(spans, span{string(c), st})
+	}
+	if m.line.at == len(m.line.text) {
+		spans = append(spans, span{p.g.caret, accent})
+	}
+	p.f.spans(rect{r.x + 1, r.y, r.w - 2, 1}, spans...)
+}
+
+// drawProblem says below the filter what is wrong with it, or above it where the filter has the last line.
+func (p *painter) drawProblem(r rect) {
+	p.f.fill(r)
+	p.f.text(rect{r.x + 1, r.y, r.w - 2, 1}, p.m.problem.Error(), warn)
 }
 
 // maxFooter is how many keys the footer names.
@@ -67,9 +94,19 @@ const maxFooter = 8
 
 // footer names the keys that work here; those that are refused say why.
 func (p *painter) footer(r rect) {
-	if !p.m.hasStatus() && (p.m.flash.text != "" || p.m.overlay == filterOverlay) {
-		text, st := p.statusText()
-		p.f.text(rect{r.x + 1, r.y, r.w - 2, 1}, text, st)
+	typing := p.m.overlay == filterOverlay
+	switch {
+	case typing && !p.m.hasStatus():
+		p.drawFilter(r)
+		if p.m.problem != nil {
+			p.drawProblem(rect{r.x, r.y - 1, r.w, 1})
+		}
+		return
+	case typing && p.m.problem != nil:
+		p.drawProblem(r)
+		return
+	case !p.m.hasStatus() && p.m.flash.text != "":
+		p.f.text(rect{r.x + 1, r.y, r.w - 2, 1}, p.m.flash.text, p.m.flash.st)
 		return
 	}
 	x := r.x + 1

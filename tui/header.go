@@ -18,9 +18,9 @@ func (p *painter) header(r rect) {
 	for _, s := range right {
 		n += width(s.text)
 	}
-	rightW := min(n, max(r.w*2/3, r.w-10))
-	left := rect{r.x, r.y, r.w - rightW, 1}
-	used := p.f.spans(left, p.crumbs(left.w-2)...)
+	rightW := min(n, max(r.w*2/3, r.w-11))
+	left := rect{r.x, r.y, r.w - rightW - 1, 1}
+	used := p.f.spans(left, p.crumbs(left.w-1)...)
 	if p.class >= medium {
 		p.tabs(rect{left.x + used + 4, left.y, left.w - used - 4, 1})
 	}
@@ -99,7 +99,7 @@ func (p *painter) standing() []span {
 	}
 	out := []span{{p.g.state(r.State) + " " + stateText(r), stateStyle(r.State)}, {"  " + progressText(r) + " ", plain}}
 	if t := bestTrial(r); p.class == single && t != nil {
-		return append(out, span{" best " + scoreText(*t.Score) + " ", dim})
+		return append(out, span{" best " + scoreText(*t.Score), dim})
 	}
 	if r.ETA > 0 && active(r.State) {
 		out = append(out, span{" eta " + spanText(r.ETA) + " ", dim})

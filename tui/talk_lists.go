@@ -10,8 +10,8 @@ func (t *talk) trials(filter string) {
 	shown := *t.m.derived.run
 	shown.Trials = seen.trials
 	switch {
-	case problem != "":
-		t.say("The filter is not applied: %s\n", problem)
+	case problem != nil:
+		t.say("The filter is not applied: %v\n", problem)
 	case filter != "" && len(shown.Trials) == 0:
 		t.say("No trial matches %s\n", filter)
 	case filter != "":
@@ -22,7 +22,7 @@ func (t *talk) trials(filter string) {
 }
 
 // filtered is what a screen shows through a filter, or why the filter is wrong.
-func (t *talk) filtered(s screen, filter string) (seen derived, problem string) {
+func (t *talk) filtered(s screen, filter string) (seen derived, problem *filterError) {
 	t.m.screen = s
 	t.m.filters[s] = filter
 	t.m.refresh()
@@ -46,8 +46,8 @@ func (t *talk) log(argument string) {
 	seen, problem := t.filtered(logs, filter)
 	all := seen.log
 	switch {
-	case problem != "":
-		t.say("The filter is not applied: %s\n", problem)
+	case problem != nil:
+		t.say("The filter is not applied: %v\n", problem)
 		return
 	case len(all) == 0:
 		t.say("Nothing that matches has happened.\n")

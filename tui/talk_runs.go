@@ -25,8 +25,8 @@ func (t *talk) runs(filter string) {
 	}
 	seen, problem := t.filtered(runsList, filter)
 	switch {
-	case problem != "":
-		t.say("The filter is not applied: %s\n", problem)
+	case problem != nil:
+		t.say("The filter is not applied: %v\n", problem)
 	case len(seen.runs) == 0:
 		t.say("No run matches %s\n", filter)
 	default:

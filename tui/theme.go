@@ -48,7 +48,7 @@ var themes = []string{"auto", "dark", "light", "16", "none"}
 // Colours after Okabe and Ito, which people with any common colour blindness tell apart; darkened for light backgrounds.
 var (
 	darkPalette  = palette{dim: "#8f8f8f", line: "#5f5f5f", good: "#2fbf92", warn: "#e69f00", bad: "#ff7a3d", accent: "#56b4e9", purple: "#dd96c0", fourth: "#f0e442", inner: "#4f86a8", outer: "#3f5a6b"}
-	lightPalette = palette{dim: "#666666", line: "#9a9a9a", good: "#00694d", warn: "#8a5a00", bad: "#b03a00", accent: "#005a92", purple: "#93447a", fourth: "#7010e0", inner: "#6d9cba", outer: "#a9c0ce"}
+	lightPalette = palette{dim: "#666666", line: "#9a9a9a", good: "#00694d", warn: "#8a5a00", bad: "#800020", accent: "#005a92", purple: "#93447a", fourth: "#7010e0", inner: "#6d9cba", outer: "#a9c0ce"}
 )
 
 type palette struct{ dim, line, good, warn, bad, accent, purple, fourth, inner, outer string }

@@ -6,6 +6,10 @@ import (
 	"strconv"
 	"testing"
 
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
+	"github.com/charmbracelet/colorprofile"
+	"github.com/charmbracelet/x/ansi"
 	"github.com/stretchr/testify/require"
 )
 
@@ -69,7 +73,7 @@ var blindness = map[string][3]rgb{
 	"tritanopia":   {{1.255528, -0.076749, -0.178779}, {-0.078411, 0.930809, 0.147602}, {0.004733, 0.691367, 0.303900}},
 }
 
-// Text is readable on the backgrounds that terminals have, and the series of a chart are told apart, also by people who lack a kind of cones.
+// Text is readable on the backgrounds that terminals have; series, states and bands are told apart, also by people who lack a kind of cones.
 func TestColours(t *testing.T) {
 	for _, theme := range []struct {
 		name        string
@@ -82,14 +86,31 @@ func TestColours(t *testing.T) {
 				require.GreaterOrEqual(t, contrast(parseColour(t, hex), parseColour(t, bg)), 4.5, "%s: %s %s on %s", theme.name, name, hex, bg)
 			}
 		}
-		series := []string{p.accent, p.warn, p.purple, p.fourth}
-		for kind, m := range blindness {
-			for i, a := range series {
-				for _, b := range series[:i] {
-					d := apart(parseColour(t, a).through(m), parseColour(t, b).through(m))
-					require.GreaterOrEqual(t, d, 10.0, fmt.Sprintf("%s, %s: %s and %s", theme.name, kind, a, b))
+		sets := map[string][]string{"series": {p.accent, p.warn, p.purple, p.fourth}, "states": {p.good, p.warn, p.bad}, "marks on bands": {p.accent, p.warn, p.inner, p.outer}}
+		for _, bg := range theme.backgrounds {
+			sets["bands on "+bg] = []string{p.inner, p.outer, bg}
+		}
+		for what, colours := range sets {
+			for kind, m := range blindness {
+				for i, a := range colours {
+					for _, b := range colours[:i] {
+						d := apart(parseColour(t, a).through(m), parseColour(t, b).through(m))
+						require.GreaterOrEqual(t, d, 10.0, fmt.Sprintf("%s, %s, %s: %s and %s", theme.name, what, kind, a, b))
+					}
 				}
 			}
 		}
 	}
+}
+
+// Each session follows the background of its own terminal, and how many colours that has.
+func TestBackgroundPerSession(t *testing.T) {
+	dark, light, few := newTest(t, 60, 18, Options{Theme: "auto"}), newTest(t, 60, 18, Options{Theme: "auto"}), newTest(t, 60, 18, Options{Theme: "auto"})
+	dark.Update(tea.BackgroundColorMsg{Color: lipgloss.Color("#1e1e1e")})
+	light.Update(tea.BackgroundColorMsg{Color: lipgloss.Color("#fdf6e3")})
+	few.Update(tea.ColorProfileMsg{Profile: colorprofile.ANSI})
+	few.Update(tea.BackgroundColorMsg{Color: lipgloss.Color("#ffffff")})
+	require.Equal(t, []string{"dark", "light", "16"}, []string{dark.theme.name, light.theme.name, few.theme.name})
+	require.NotEqual(t, dark.draw(), light.draw())
+	require.Equal(t, ansi.Strip(dark.draw()), ansi.Strip(light.draw()), "colours change no text")
 }

@@ -34,6 +34,25 @@ func TestViewGolden(t *testing.T) {
 	}
 }
 
+// What lies over a screen, at every size, and at one size in every look.
+func TestOverlayGolden(t *testing.T) {
+	overlays := map[string][]string{"help": {"?"}, "palette": {":"}, "stop": {"S"}, "change": {"E"}, "filter": append([]string{"/"}, typing("state:done or (score>x")...)}
+	for name, keys := range overlays {
+		for _, size := range sizes {
+			for _, o := range []Options{{}, {Glyphs: "ascii"}, {Theme: "16"}, {Theme: "light"}} {
+				if (o.Theme != "" || o.Glyphs != "") && size[0] != 60 {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s/%dx%d%s%s", name, size[0], size[1], o.Theme, o.Glyphs), func(t *testing.T) {
+					m := newTest(t, size[0], size[1], o)
+					do(t, m, keys...)
+					golden.RequireEqual(t, m.draw()+"\n")
+				})
+			}
+		}
+	}
+}
+
 func TestViewOverlays(t *testing.T) {
 	cases := []struct {
 		name string
