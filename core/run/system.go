@@ -29,7 +29,7 @@ func (m *systemMeter) read(now time.Time) System {
 	metrics.Read(sample)
 	s.HeapBytes = sample[0].Value.Uint64()
 	s.RSSBytes = residentBytes()
-	if used := processSeconds(); m.last.IsZero() || now.Sub(m.last) >= time.Second {
+	if used := ProcessSeconds(); m.last.IsZero() || now.Sub(m.last) >= time.Second {
 		if !m.last.IsZero() {
 			m.percent = 100 * (used - m.lastCPU) / now.Sub(m.last).Seconds()
 		}

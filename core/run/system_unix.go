@@ -4,8 +4,8 @@ package run
 
 import "golang.org/x/sys/unix"
 
-// processSeconds is the processor time this process has used.
-func processSeconds() float64 {
+// ProcessSeconds is the processor time this process has used, 0 where that is not known.
+func ProcessSeconds() float64 {
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
 		return 0
