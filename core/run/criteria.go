@@ -80,38 +80,46 @@ func (g goals) feasible(t *Trial) bool {
 	return true
 }
 
-// gains are a scored trial's numbers, all of which are to be large; false if one was not measured.
-func (g goals) gains(t *Trial) ([]float64, bool) {
-	out := []float64{g.objective.gain(*t.Score, 0)}
-	for _, c := range g.minimized() {
+// gains appends a scored trial's numbers, all of which are to be large; false if one was not measured. minimized are those of the goals.
+func (g goals) gains(dst []float64, minimized []Criterion, t *Trial) ([]float64, bool) {
+	dst = append(dst, g.objective.gain(*t.Score, 0))
+	for _, c := range minimized {
 		v, known := t.Measure(c.Name)
 		if !known {
 			return nil, false
 		}
-		out = append(out, -v)
+		dst = append(dst, -v)
 	}
-	return out, true
+	return dst, true
 }
 
 // extend adds a trial to a frontier unless another is as good in everything, and drops those that it makes superfluous. The order is that of the first
-// minimised criterion, ascending. Of equals the first to finish stays.
+// minimised criterion, ascending. Of equals the first to finish stays. The frontier given is left as it is.
 func (g goals) extend(frontier []*Trial, t *Trial) []*Trial {
-	mine, ok := g.gains(t)
+	minimized := g.minimized()
+	mine, ok := g.gains(make([]float64, 0, 4), minimized, t)
 	if !ok {
+		return frontier
+	}
+	buffer := make([]float64, 0, 4)
+	gains := func(f *Trial) []float64 {
+		theirs, _ := g.gains(buffer[:0], minimized, f)
+		return theirs
+	}
+	if slices.ContainsFunc(frontier, func(f *Trial) bool {
+		theirs := gains(f)
+		return slices.Equal(theirs, mine) || pareto.Dominates(theirs, mine)
+	}) {
 		return frontier
 	}
 	keep := make([]*Trial, 0, len(frontier)+1)
 	for _, f := range frontier {
-		theirs, _ := g.gains(f)
-		if slices.Equal(theirs, mine) || pareto.Dominates(theirs, mine) {
-			return frontier
-		}
-		if !pareto.Dominates(mine, theirs) {
+		if !pareto.Dominates(mine, gains(f)) {
 			keep = append(keep, f)
 		}
 	}
 	at, _ := slices.BinarySearchFunc(keep, mine, func(f *Trial, mine []float64) int {
-		theirs, _ := g.gains(f)
+		theirs := gains(f)
 		return cmp.Or(cmp.Compare(-theirs[1], -mine[1]), cmp.Compare(theirs[0], mine[0]))
 	})
 	return slices.Insert(keep, at, t)
@@ -134,7 +142,8 @@ func TradeoffOf(v *RunView) *Tradeoff {
 		return nil
 	}
 	out := &Tradeoff{Names: []string{v.Objective.Name}}
-	for _, c := range g.minimized() {
+	minimized := g.minimized()
+	for _, c := range minimized {
 		out.Names = append(out.Names, c.Name)
 	}
 	var points [][]float64
@@ -142,7 +151,7 @@ func TradeoffOf(v *RunView) *Tradeoff {
 		if !t.Found() || !g.feasible(t) {
 			continue
 		}
-		if p, ok := g.gains(t); ok {
+		if p, ok := g.gains(nil, minimized, t); ok {
 			points = append(points, p)
 		}
 	}
