@@ -36,7 +36,7 @@ if decoder:
     lora = LoraConfig(r=8, lora_alpha=16, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
 else:
     model = transformers.AutoModelForSequenceClassification.from_pretrained(a.model, num_labels=2)
-    lora = LoraConfig(r=8, lora_alpha=16, target_modules=["query", "value"], task_type="SEQ_CLS")
+    lora = LoraConfig(r=8, lora_alpha=16, target_modules=["query", "value"], modules_to_save=["pooler"], task_type="SEQ_CLS")
 model = get_peft_model(model.float(), lora).train()
 step_of = torch.compile(model) if a.compile else model
 opt = torch.optim.AdamW([q for q in model.parameters() if q.requires_grad], lr=1e-4, weight_decay=0)

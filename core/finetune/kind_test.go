@@ -136,7 +136,7 @@ func TestEverySelector(t *testing.T) {
 		require.NoError(t, err)
 		layers := map[string]bool{}
 		for _, x := range f.Tensors {
-			require.True(t, tr.Title == SelectFull || strings.Contains(x.Name, ".lora_") || strings.HasPrefix(x.Name, "classifier."), x.Name)
+			require.True(t, tr.Title == SelectFull || strings.Contains(x.Name, ".lora_") || strings.HasPrefix(x.Name, "classifier.") || strings.HasPrefix(x.Name, "bert.pooler."), x.Name)
 			if strings.Contains(x.Name, ".lora_") {
 				layers[strings.Split(x.Name, ".")[3]] = true
 			}

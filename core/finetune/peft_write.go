@@ -140,7 +140,7 @@ func (a Adapter) saved() []string {
 		names = []string{"classifier", "score"}
 	}
 	for _, t := range a.Head {
-		if module, _, _ := strings.Cut(t.Name, "."); !slices.Contains(names, module) {
+		if module, _, _ := strings.Cut(strings.TrimPrefix(t.Name, "bert."), "."); !slices.Contains(names, module) {
 			names = append(names, module)
 		}
 	}

@@ -194,8 +194,8 @@ func (b Backbone) encoderParameters(o Objective) []parameter {
 		l.norm("lm_head.layer_norm", h)
 		l.add("lm_head.bias", zeros, b.Vocab)
 	case b.Family == BERT:
-		l.linear(b.under(poolerDense), h, h)
 		l.head = true
+		l.linear(b.under(poolerDense), h, h)
 		l.linear(classifier, o.outputs(b.Vocab), h)
 	default:
 		l.head = true

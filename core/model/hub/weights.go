@@ -12,8 +12,7 @@ import (
 )
 
 // Weights reads the tensors that a model for an objective is made of. Fresh are those that the files do not have and that a task gives the model: its
-// head, and the pooler of an encoder that was saved without. Any other tensor that is missing, of another shape, or unknown is an error that lists all
-// of them.
+// head, to which the pooler belongs. Any other tensor that is missing, of another shape, or unknown is an error that lists all of them.
 func (m *Model) Weights(o model.Objective) (tensors []model.NamedTensor, fresh []string, err error) {
 	wanted := map[string]model.Tensor{}
 	for _, t := range m.Model.Tensors(o) {
@@ -90,7 +89,7 @@ func (c *collector) take(t model.NamedTensor) {
 		c.wrong = append(c.wrong, file+": the model has no such tensor")
 	case c.got[t.Name]:
 		c.wrong = append(c.wrong, file+": there are two of it")
-	case w.Head && !slices.Equal(t.Shape, w.Shape): // another task's
+	case w.Head && !pooler(t.Name) && !slices.Equal(t.Shape, w.Shape): // another task's
 	case !slices.Equal(t.Shape, w.Shape):
 		c.wrong = append(c.wrong, fmt.Sprintf("%s: shape %v, the configuration says %v", file, t.Shape, w.Shape))
 		c.got[t.Name] = true
@@ -111,7 +110,7 @@ func (c *collector) missing() (fresh []string, err error) {
 	for _, name := range slices.Sorted(maps.Keys(c.wanted)) {
 		switch {
 		case c.got[name]:
-		case c.wanted[name].Head || strings.Contains(name, "pooler."):
+		case c.wanted[name].Head:
 			fresh = append(fresh, name)
 		default:
 			lack = append(lack, name+": missing")
@@ -162,5 +161,7 @@ func ignored(name string) bool {
 		}
 	}
 	return strings.HasSuffix(name, ".position_ids") || strings.HasSuffix(name, "rotary_emb.inv_freq") || strings.HasSuffix(name, ".masked_bias") ||
-		strings.Contains(name, ".pooler.")
+		pooler(name)
 }
+
+func pooler(name string) bool { return strings.Contains(name, ".pooler.") }
