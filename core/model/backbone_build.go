@@ -77,7 +77,7 @@ func (b *builder) decoder(m Backbone) {
 		x = b.apply(op.Linear{X: context, Residual: x}, name+"self_attn.o_proj")
 		b.At(fmt.Sprintf("layer %d feed-forward", j+1))
 		both := b.linear(rms(x, name+"post_attention_layernorm"), name+"mlp.gate_proj_up_proj")
-		x = b.apply(op.Linear{X: b.SwiGLU(both), Residual: x}, name+"mlp.down_proj")
+		x = b.end(b.apply(op.Linear{X: b.SwiGLU(both), Residual: x}, name+"mlp.down_proj"))
 	}
 	b.At("head")
 	b.rows = b.Int("rows", s.rows)
@@ -134,7 +134,7 @@ func (b *builder) encoder(m Backbone) {
 		y := norm(b.residual(x, context, name+attentionOutput), name+attentionNorm, 0)
 		b.At(fmt.Sprintf("layer %d feed-forward", j+1))
 		z := b.activated(y, name+"intermediate.dense", device.GELU)
-		x = norm(b.residual(y, z, name+stackOutput), name+stackNorm, 0)
+		x = b.end(norm(b.residual(y, z, name+stackOutput), name+stackNorm, 0))
 	}
 	b.At("head")
 	b.rows = b.Int("rows", s.rows)

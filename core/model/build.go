@@ -42,6 +42,7 @@ type graph struct {
 	params                map[string]*gorgonia.Node
 	factors               map[int]*gorgonia.Node    // the layers' multipliers
 	inner                 map[string]*gorgonia.Node // A·x of modules
+	ends                  []*gorgonia.Node          // of layers
 	logits, loss          *gorgonia.Node
 }
 
@@ -116,6 +117,9 @@ func (b *builder) spec() (exec.Spec, error) {
 	derivatives, err := gorgonia.Grad(b.loss, nodes...)
 	if err != nil {
 		return spec, fmt.Errorf("differentiate model: %w", err)
+	}
+	if n.recompute {
+		spec.Checkpoints = b.ends
 	}
 	for i, d := range derivatives {
 		spec.Gradients = append(spec.Gradients, exec.Gradient{Node: d, To: to[i]})
@@ -201,7 +205,7 @@ func (b *builder) flexiBERT() {
 	x := b.Embedding(b.ids, b.segments, b.param(WordEmbedding), b.param(typeEmbedding))
 	x = b.norm(x, embeddingNorm, b.drop)
 	for j := range b.net.arch.Layers {
-		x = b.layer(j, x)
+		x = b.end(b.layer(j, x))
 	}
 	b.At("head")
 	b.rows = b.Int("rows", s.rows)
@@ -213,6 +217,12 @@ func (b *builder) flexiBERT() {
 		x = b.activated(x, poolerDense, device.Tanh)
 		b.predict(b.Dropout(x, b.drop), classifier, classifier)
 	}
+}
+
+// end is the result of a layer.
+func (b *builder) end(x *gorgonia.Node) *gorgonia.Node {
+	b.ends = append(b.ends, x)
+	return x
 }
 
 // predict ends the model with its last linear map, of a weight and a bias by their names: the logits, or the loss.

@@ -22,6 +22,7 @@ type Net struct {
 	backbone  *Backbone // in place of arch
 	config    Config
 	objective Objective
+	recompute bool
 	lora      *LoRA // nil: everything is trained
 	modules   []AdaptedModule
 	adapters  map[string][]AdaptedModule // by the weight they are beside
@@ -81,7 +82,7 @@ func describe(dev device.Device, p Pretrained, o Objective, lora *LoRA) (*Net, e
 	}
 	list := p.parameters(o)
 	n := &Net{
-		dev: dev, arena: exec.Arena{Device: dev}, arch: p.Arch, backbone: p.Backbone, config: p.config(), objective: o, lora: lora,
+		dev: dev, arena: exec.Arena{Device: dev}, arch: p.Arch, backbone: p.Backbone, config: p.config(), objective: o, recompute: p.Recompute, lora: lora,
 		adapters: map[string][]AdaptedModule{}, plans: map[size]*compiled{}, env: op.Env{Device: dev},
 	}
 	var frozen []parameter

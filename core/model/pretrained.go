@@ -13,6 +13,8 @@ type Pretrained struct {
 	Backbone *Backbone
 	Arch     Arch
 	Config   Config
+	// Recompute keeps only what goes from layer to layer, and computes the rest again in the backward pass: less memory for about a third more time.
+	Recompute bool
 }
 
 // NewPretrained makes such a model on a device. With adapters, only they and the weights of the objective's head are trained; without, everything is.

@@ -21,6 +21,8 @@ type Spec struct {
 	Bound map[*gorgonia.Node]device.Tensor
 	// Gradients are nodes whose value is written to memory outside the arena.
 	Gradients []Gradient
+	// Checkpoints end layers, in order. Where there are any, what layers keep for the backward pass is computed again there, except them.
+	Checkpoints []*gorgonia.Node
 }
 
 // Gradient is a node and where its value goes.
@@ -37,6 +39,7 @@ type compiler struct {
 	external  map[*gorgonia.Node]bool             // outputs and gradients
 	refs      map[*gorgonia.Node]ref
 	parts     map[*gorgonia.Node][]ref
+	marks     []int // numbers of steps up to the checkpoints
 }
 
 // Compile makes a plan. Variables that are not bound become inputs.
@@ -62,7 +65,11 @@ func Compile(spec Spec) (*Plan, error) {
 		if slices.Contains(spec.Outputs, n) {
 			c.refs[n].buf.pinned = true // whoever reads it wants it contiguous
 		}
+		if slices.Contains(spec.Checkpoints, n) {
+			c.marks = append(c.marks, len(c.plan.steps))
+		}
 	}
+	c.recompute()
 	c.bindGradients()
 	c.finish()
 	return c.plan, nil

@@ -6,6 +6,7 @@
 //   - Part and Window nodes are views; the operands of a Join, and the Places that Gorgonia's addition sums into the gradient of a fused tensor, are
 //     written by their kernels straight into their columns where nothing forbids it, and copied where something does;
 //   - chains of additions become one sum, written over its first term when that is its last use;
+//   - where checkpoints are named, layers are computed again in the backward pass instead of being kept;
 //   - gradients of parameters are written straight to their memory outside the arena;
 //   - buffers are placed by liveness: memory is used again once its last reader is done.
 package exec
