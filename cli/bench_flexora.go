@@ -59,6 +59,7 @@ func (a *app) benchFlexoraCommand() *cobra.Command {
 	f.IntVar(&b.Steps, "steps", 5, "steps timed, after three that are not")
 	f.IntVar(&b.LoRA.Rank, "rank", 8, "rank of the adapters")
 	f.StringSliceVar(&b.LoRA.Targets, "targets", nil, "names of the adapted modules, or all-linear")
+	f.BoolVar(&b.Recompute, "recompute", false, "compute activations again in the backward pass instead of keeping them")
 	f.IntVar(&threads, "threads", runtime.NumCPU(), "threads")
 	f.StringVar(&precision, "precision", string(device.PrecisionF32), precisionUsage)
 	return cmd

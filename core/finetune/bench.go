@@ -19,6 +19,7 @@ type Bench struct {
 	Model                   string
 	Batch, Seq, Steps, Warm int
 	LoRA                    LoRAConfig
+	Recompute               bool // see model.Pretrained
 	Seed                    uint64
 }
 
@@ -72,6 +73,7 @@ func (b Bench) Run(ctx context.Context, dev device.Device) (BenchResult, error) 
 	if err != nil {
 		return BenchResult{}, err
 	}
+	base.Model.Recompute = b.Recompute
 	o, vocab := model.Objective{Kind: model.Classify, Labels: 2}, base.Model.Config.Vocab
 	if m := base.Model.Backbone; m != nil {
 		vocab = m.Vocab

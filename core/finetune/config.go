@@ -30,7 +30,9 @@ type Config struct {
 	Search SearchConfig `yaml:"search" json:"search"`
 	Tune   TuneConfig   `yaml:"tune" json:"tune"`
 	// MaxSeq bounds the tokens of an example.
-	MaxSeq            int              `yaml:"max_seq" json:"max_seq"`
+	MaxSeq int `yaml:"max_seq" json:"max_seq"`
+	// Recompute saves the memory of activations: see model.Pretrained.
+	Recompute         bool             `yaml:"recompute" json:"recompute"`
 	Precision         device.Precision `yaml:"precision" json:"precision"`
 	CheckpointSeconds float64          `yaml:"checkpoint_seconds" json:"checkpoint_seconds"`
 }

@@ -75,6 +75,7 @@ func (k *Kind) Open(_ context.Context, r run.Run, _ []run.Trial, _ []byte) (run.
 	if err != nil {
 		return nil, err
 	}
+	base.Model.Recompute = cfg.Recompute
 	return &job{on: k.on, cfg: cfg, run: r, base: base}, nil
 }
 

@@ -340,3 +340,16 @@ func TestPresetOfConfig(t *testing.T) {
 		require.Equal(t, c.want, got.Preset, "%+v", c)
 	}
 }
+
+// TestRecomputedTrialIsTheSame: both stages, when activations are recomputed.
+func TestRecomputedTrialIsTheSame(t *testing.T) {
+	folder, data := finetunetest.WriteFolder(t, finetunetest.TinyBERT, model.Objective{Kind: model.Classify, Labels: 2}, nil)
+	var tensors [][]safetensors.Tensor
+	for _, recompute := range []bool{false, true} {
+		_, weights := trainRun(t, tinyRun(t, folder, data, func(c *Config) { c.Selectors, c.Recompute = []string{SelectFlexora}, recompute }))
+		f, err := safetensors.Read(bytes.NewReader(weights[0]))
+		require.NoError(t, err)
+		tensors = append(tensors, f.Tensors)
+	}
+	require.Equal(t, tensors[0], tensors[1])
+}

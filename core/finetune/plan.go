@@ -37,6 +37,7 @@ func (c Config) Plan() (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
+	base.Model.Recompute = c.Recompute
 	o := c.objective(base)
 	lora := c.LoRA.adapters(nil, false)
 	modules, err := base.Model.Adapted(o, lora)
