@@ -24,7 +24,7 @@ type Device interface {
 	Alloc(bytes int) (*Memory, error)
 	// Free gives memory back; the Memory and all its views are dead afterwards.
 	Free(m *Memory)
-	// Upload copies host values into a view; Download the other way. Lengths must be equal.
+	// Upload copies host values into a view; Download the other way. Lengths must be equal. Values are rounded into a view of BF16.
 	UploadF32(dst Tensor, src []float32)
 	UploadI32(dst Tensor, src []int32)
 	DownloadF32(dst []float32, src Tensor)
@@ -78,6 +78,13 @@ type Kernels interface {
 	AdamW(AdamW)
 	// FirstNonFinite returns the index of the first NaN or infinity in x, or -1. It synchronises.
 	FirstNonFinite(x Tensor) int
+}
+
+// HalfWeights is a Device that may take W of Linear, LinearGrad and AdaptedNorms as BF16. It rounds operands of products to that anyway, so results have the
+// same bits.
+type HalfWeights interface {
+	// TakesHalfWeights depends on the precision that the device computes in.
+	TakesHalfWeights() bool
 }
 
 // Activation is the function fused behind a linear map.

@@ -2,6 +2,7 @@ package device
 
 import (
 	"fmt"
+	"math"
 	"unsafe"
 )
 
@@ -12,10 +13,29 @@ type DType uint8
 const (
 	F32 DType = iota
 	I32
+	// BF16 is bfloat16, the upper half of a float32: frozen weights of linear maps, on devices that are HalfWeights.
+	BF16
 )
 
 // Size is the element size in bytes.
-func (d DType) Size() int { return 4 }
+func (d DType) Size() int {
+	if d == BF16 {
+		return 2
+	}
+	return 4
+}
+
+// ToBF16 rounds to the nearest bfloat16, halves to even. A NaN stays one.
+func ToBF16(x float32) uint16 {
+	bits := math.Float32bits(x)
+	if x != x {
+		return uint16(bits>>16) | 1
+	}
+	return uint16((bits + 0x7fff + bits>>16&1) >> 16)
+}
+
+// FromBF16 is exact.
+func FromBF16(x uint16) float32 { return math.Float32frombits(uint32(x) << 16) }
 
 // Memory is one allocation. Host memory is visible as bytes; device memory only by its address.
 type Memory struct {
@@ -73,6 +93,14 @@ func (t Tensor) I32() []int32 {
 		return nil
 	}
 	return unsafe.Slice((*int32)(unsafe.Pointer(&t.Mem.Host[t.Off*4])), t.Len)
+}
+
+// BF16 is the view as a slice; only for host memory of type BF16.
+func (t Tensor) BF16() []uint16 {
+	if t.Len == 0 {
+		return nil
+	}
+	return unsafe.Slice((*uint16)(unsafe.Pointer(&t.Mem.Host[t.Off*2])), t.Len)
 }
 
 // Mat is a row-major float32 matrix view with a row stride, in elements.

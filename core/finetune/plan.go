@@ -1,6 +1,7 @@
 package finetune
 
 import (
+	"cmp"
 	"fmt"
 
 	"flexi/core/device"
@@ -31,7 +32,7 @@ type PlannedModule struct {
 	Params int64  `json:"params"`
 }
 
-// Plan lists the modules of a complete configuration. The activations are those of a plan compiled for the CPU, which holds nothing but them.
+// Plan lists the modules of a complete configuration. Weights and activations are those of a plan for the CPU, which holds nothing but them.
 func (c Config) Plan() (Plan, error) {
 	base, err := hub.Open(c.Model)
 	if err != nil {
@@ -56,8 +57,8 @@ func (c Config) Plan() (Plan, error) {
 		}
 		p.Total += n
 	}
-	p.WeightBytes, p.AdapterBytes = 4*p.Total, 16*p.Trained
-	dev, err := cpu.New(1, device.PrecisionF32)
+	p.AdapterBytes = 16 * p.Trained
+	dev, err := cpu.New(1, cmp.Or(c.Precision, device.PrecisionF32))
 	if err != nil {
 		return p, err
 	}
@@ -66,7 +67,7 @@ func (c Config) Plan() (Plan, error) {
 	if o.Kind == model.CausalLM {
 		picked = c.Tune.Batch * c.MaxSeq
 	}
-	if p.ActivationBytes, err = model.ActivationBytes(dev, base.Model, o, &lora, c.Tune.Batch, c.MaxSeq, picked); err != nil {
+	if p.WeightBytes, p.ActivationBytes, err = model.Footprint(dev, base.Model, o, &lora, c.Tune.Batch, c.MaxSeq, picked); err != nil {
 		return p, fmt.Errorf("plan a step: %w", err)
 	}
 	return p, nil

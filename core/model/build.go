@@ -79,15 +79,13 @@ func (n *Net) compile(s size) (*compiled, error) {
 func (b *builder) spec() (exec.Spec, error) {
 	n := b.net
 	spec := exec.Spec{Device: n.dev, Bound: map[*gorgonia.Node]device.Tensor{}}
-	bind := func(f flat, values device.Tensor) {
-		for _, p := range f.list {
+	for _, s := range n.stores() {
+		for _, p := range s.list {
 			if node, ok := b.params[p.name]; ok {
-				spec.Bound[node] = values.Slice(p.offset, p.elements())
+				spec.Bound[node] = s.values.Slice(p.offset, p.elements())
 			}
 		}
 	}
-	bind(n.flat, n.values)
-	bind(n.frozen, n.frozenValues)
 	for layer, node := range b.factors {
 		spec.Bound[node] = n.multipliers.Slice(layer, 1)
 	}
@@ -139,7 +137,7 @@ func (b *builder) param(name string) *gorgonia.Node {
 	} else if ok {
 		node = b.Frozen(name, n.flat.list[i].shape...)
 	} else {
-		node = b.Frozen(name, n.frozen.list[n.frozen.index[name]].shape...)
+		node = b.Frozen(name, n.untrained(name).shape...)
 	}
 	b.params[name] = node
 	return node
@@ -147,9 +145,10 @@ func (b *builder) param(name string) *gorgonia.Node {
 
 // optional is the node of a parameter, nil if the model has none of that name.
 func (b *builder) optional(name string) *gorgonia.Node {
-	_, trained := b.net.flat.index[name]
-	if _, frozen := b.net.frozen.index[name]; trained || frozen {
-		return b.param(name)
+	for _, s := range b.net.stores() {
+		if _, ok := s.index[name]; ok {
+			return b.param(name)
+		}
 	}
 	return nil
 }

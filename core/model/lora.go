@@ -185,9 +185,8 @@ func (n *Net) InitMagnitudes() {
 		if !ok {
 			continue
 		}
-		p := n.frozen.list[n.frozen.index[m.parameter]]
 		w, lengths := make([]float32, m.Out*m.In), make([]float32, m.Out)
-		n.dev.DownloadF32(w, n.frozenValues.Slice(p.offset+m.column*m.In, len(w)))
+		n.dev.DownloadF32(w, n.untrained(m.parameter).values.Slice(m.column*m.In, len(w)))
 		for i := range lengths {
 			var sum float64
 			for _, v := range w[i*m.In : (i+1)*m.In] {
@@ -197,6 +196,23 @@ func (n *Net) InitMagnitudes() {
 		}
 		n.dev.UploadF32(to, lengths)
 	}
+}
+
+// weight is a parameter and its values.
+type weight struct {
+	parameter
+	values device.Tensor
+}
+
+// untrained is a frozen parameter, the zero weight if there is none.
+func (n *Net) untrained(name string) weight {
+	for _, s := range n.stores()[1:] {
+		if i, ok := s.index[name]; ok {
+			p := s.list[i]
+			return weight{p, s.values.Slice(p.offset, p.elements())}
+		}
+	}
+	return weight{}
 }
 
 func (n *Net) trained(name string) (device.Tensor, bool) {

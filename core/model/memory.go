@@ -9,5 +9,7 @@ func (n *Net) TrainingBytes(b Batch) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return (4*n.flat.size+n.frozen.size)*device.F32.Size() + c.plan.ArenaBytes(), nil
+	return 4*n.flat.size*device.F32.Size() + n.frozenBytes() + c.plan.ArenaBytes(), nil
 }
+
+func (n *Net) frozenBytes() int { return n.frozen.size*device.F32.Size() + n.half.size*device.BF16.Size() }

@@ -35,6 +35,10 @@ type Net struct {
 	frozenMemory *device.Memory
 	frozenValues device.Tensor
 
+	half       flat // frozen weights of linear maps, in bfloat16 where the device takes that
+	halfMemory *device.Memory
+	halfValues device.Tensor
+
 	multipliers, multiplierGrads device.Tensor // one per layer, behind the frozen values
 
 	turns []float32 // cosines and sines of rotary positions
@@ -70,8 +74,9 @@ func newNet(dev device.Device, p Pretrained, o Objective, lora *LoRA, seed uint6
 		n.Close()
 		return nil, err
 	}
-	n.initialise(n.flat, n.values, seed)
-	n.initialise(n.frozen, n.frozenValues, seed)
+	for _, s := range n.stores() {
+		n.initialise(s.flat, s.values, seed)
+	}
 	return n, nil
 }
 
@@ -96,8 +101,35 @@ func describe(dev device.Device, p Pretrained, o Objective, lora *LoRA) (*Net, e
 		}
 		list, frozen = lora.split(list, n.modules)
 	}
-	n.flat, n.frozen = newFlat(list), newFlat(frozen)
+	var half []parameter
+	if h, ok := dev.(device.HalfWeights); ok && h.TakesHalfWeights() {
+		frozen, half = divide(frozen, func(p parameter) bool { return !p.linear || p.layer == noLayer })
+	}
+	n.flat, n.frozen, n.half = newFlat(list), newFlat(frozen), newFlat(half)
 	return n, nil
+}
+
+// divide keeps the order.
+func divide(list []parameter, first func(parameter) bool) (yes, no []parameter) {
+	for _, p := range list {
+		if first(p) {
+			yes = append(yes, p)
+		} else {
+			no = append(no, p)
+		}
+	}
+	return yes, no
+}
+
+// store is parameters and where they are.
+type store struct {
+	flat
+	values device.Tensor
+}
+
+// stores are all parameters, the trained ones first.
+func (n *Net) stores() []store {
+	return []store{{n.flat, n.values}, {n.frozen, n.frozenValues}, {n.half, n.halfValues}}
 }
 
 func (n *Net) allocate(layers int) (err error) {
@@ -114,6 +146,12 @@ func (n *Net) allocate(layers int) (err error) {
 		return fmt.Errorf("make model of %d frozen parameters: %w", n.frozen.size, err)
 	}
 	n.frozenValues = device.NewTensor(n.frozenMemory, 0, n.frozen.size, device.F32)
+	if n.half.size > 0 {
+		if n.halfMemory, err = n.dev.Alloc(n.half.size * device.BF16.Size()); err != nil {
+			return fmt.Errorf("make model of %d frozen parameters: %w", n.half.size, err)
+		}
+		n.halfValues = device.NewTensor(n.halfMemory, 0, n.half.size, device.BF16)
+	}
 	if !n.lora.Multipliers {
 		return nil
 	}
@@ -136,7 +174,7 @@ func (n *Net) initialise(f flat, values device.Tensor, seed uint64) {
 // Close gives the device memory back; the Net and its tensors are dead afterwards.
 func (n *Net) Close() {
 	n.arena.Free()
-	for _, m := range []**device.Memory{&n.memory, &n.frozenMemory} {
+	for _, m := range []**device.Memory{&n.memory, &n.frozenMemory, &n.halfMemory} {
 		if *m != nil {
 			n.dev.Free(*m)
 			*m = nil
@@ -148,7 +186,7 @@ func (n *Net) Close() {
 // Bytes is the memory that the net holds: parameters, gradients, and the activations of the largest pass so far.
 func (n *Net) Bytes() int {
 	bytes := n.arena.Bytes()
-	for _, m := range []*device.Memory{n.memory, n.frozenMemory} {
+	for _, m := range []*device.Memory{n.memory, n.frozenMemory, n.halfMemory} {
 		if m != nil {
 			bytes += m.Bytes
 		}

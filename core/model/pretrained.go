@@ -105,23 +105,23 @@ func (n *Net) LayerGradients(ctx context.Context, b Batch, drop, trained bool, d
 	return n.lossOf(c), nil
 }
 
-// ActivationBytes is the arena that a training step on batch rows of seq tokens takes, picked of which reach the head of a language model. The model is
-// not made.
-func ActivationBytes(dev device.Device, p Pretrained, o Objective, lora *LoRA, batch, seq, picked int) (int64, error) {
+// Footprint is the memory of frozen weights, and the arena that a training step on batch rows of seq tokens takes, picked of which reach the head of a
+// language model. The model is not made.
+func Footprint(dev device.Device, p Pretrained, o Objective, lora *LoRA, batch, seq, picked int) (frozen, activations int64, err error) {
 	n, err := describe(dev, p, o, lora)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	nowhere := &device.Memory{Bytes: 4 * max(n.flat.size, n.frozen.size)} // nothing is computed
+	nowhere := &device.Memory{Bytes: 4 * max(n.flat.size, n.frozen.size, n.half.size)} // nothing is computed
 	n.values, n.grads = device.NewTensor(nowhere, 0, n.flat.size, device.F32), device.NewTensor(nowhere, 0, n.flat.size, device.F32)
-	n.frozenValues = device.NewTensor(nowhere, 0, n.frozen.size, device.F32)
+	n.frozenValues, n.halfValues = device.NewTensor(nowhere, 0, n.frozen.size, device.F32), device.NewTensor(nowhere, 0, n.half.size, device.BF16)
 	s := size{mode: training, B: batch, T: seq, rows: batch}
 	if o.picks() {
 		s.rows = picked
 	}
 	c, err := n.compile(s)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return int64(c.plan.ArenaBytes()), nil
+	return int64(n.frozenBytes()), int64(c.plan.ArenaBytes()), nil
 }

@@ -80,7 +80,7 @@ func TestRecomputingTakesLessMemory(t *testing.T) {
 	t.Logf("activations of a step: %d bytes, recomputed %d", whole, less)
 	require.Less(t, less, whole*45/100)
 	of := func(p Pretrained) int64 {
-		n, err := ActivationBytes(newDevice(t, 2), p, goal, nil, 8, 16, 0)
+		_, n, err := Footprint(newDevice(t, 2), p, goal, nil, 8, 16, 0)
 		require.NoError(t, err)
 		return n
 	}

@@ -40,18 +40,20 @@ func (p parameter) exported() []exportedPiece {
 }
 
 // Tensors copies all trained parameters to the host under their names in files.
-func (n *Net) Tensors() []NamedTensor { return n.download(n.flat, n.values) }
+func (n *Net) Tensors() []NamedTensor { return n.download(n.stores()[0]) }
 
-// FrozenTensors copies the parameters that are not trained.
-func (n *Net) FrozenTensors() []NamedTensor { return n.download(n.frozen, n.frozenValues) }
+// FrozenTensors copies the parameters that are not trained, as the device has them.
+func (n *Net) FrozenTensors() []NamedTensor { return n.download(n.stores()[1:]...) }
 
-func (n *Net) download(f flat, values device.Tensor) []NamedTensor {
+func (n *Net) download(stores ...store) []NamedTensor {
 	var out []NamedTensor
-	for _, p := range f.list {
-		for _, e := range p.exported() {
-			t := NamedTensor{Name: e.name, Shape: e.shape, Data: make([]float32, e.elements())}
-			n.dev.DownloadF32(t.Data, values.Slice(p.offset+e.offset, e.elements()))
-			out = append(out, t)
+	for _, s := range stores {
+		for _, p := range s.list {
+			for _, e := range p.exported() {
+				t := NamedTensor{Name: e.name, Shape: e.shape, Data: make([]float32, e.elements())}
+				n.dev.DownloadF32(t.Data, s.values.Slice(p.offset+e.offset, e.elements()))
+				out = append(out, t)
+			}
 		}
 	}
 	return out
@@ -66,13 +68,10 @@ func (n *Net) SetTensors(tensors []NamedTensor) (missing, unexpected []string, e
 	}
 	known := map[string]bool{}
 	each := func(visit func(e exportedPiece, to device.Tensor) error) error {
-		for _, part := range []struct {
-			flat   flat
-			values device.Tensor
-		}{{n.flat, n.values}, {n.frozen, n.frozenValues}} {
-			for _, p := range part.flat.list {
+		for _, s := range n.stores() {
+			for _, p := range s.list {
 				for _, e := range p.exported() {
-					if err := visit(e, part.values.Slice(p.offset+e.offset, e.elements())); err != nil {
+					if err := visit(e, s.values.Slice(p.offset+e.offset, e.elements())); err != nil {
 						return err
 					}
 				}

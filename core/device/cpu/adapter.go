@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"flexi/core/device"
+	"flexi/core/device/cpu/kern"
 )
 
 // GELU is z = x·Φ(x).
@@ -68,7 +69,11 @@ func (d *Device) adaptedNorms(worker, lo, hi int) {
 	a := &d.call.adapted
 	buf := d.scratch(worker, a.W.Cols)
 	for i := lo; i < hi; i++ {
-		copy(buf, row(a.W, i))
+		if a.W.T.DType == device.BF16 {
+			kern.Widen(buf, a.W.T.BF16()[i*a.W.Stride:][:a.W.Cols])
+		} else {
+			copy(buf, row(a.W, i))
+		}
 		for k, b := range row(a.B, i) {
 			d.t.Axpy(buf, row(a.A, k), d.call.factor*b)
 		}

@@ -111,19 +111,42 @@ func (d *Device) Free(m *device.Memory) {
 }
 
 // UploadF32 copies host values into a view.
-func (d *Device) UploadF32(dst device.Tensor, src []float32) { copyExact(dst.F32(), src) }
+func (d *Device) UploadF32(dst device.Tensor, src []float32) {
+	if dst.DType != device.BF16 {
+		copyExact(dst.F32(), src)
+		return
+	}
+	sameLength(dst.Len, len(src))
+	for i, x := range src {
+		dst.BF16()[i] = device.ToBF16(x)
+	}
+}
 
 // UploadI32 copies host values into a view.
 func (d *Device) UploadI32(dst device.Tensor, src []int32) { copyExact(dst.I32(), src) }
 
 // DownloadF32 copies a view to the host.
-func (d *Device) DownloadF32(dst []float32, src device.Tensor) { copyExact(dst, src.F32()) }
+func (d *Device) DownloadF32(dst []float32, src device.Tensor) {
+	if src.DType != device.BF16 {
+		copyExact(dst, src.F32())
+		return
+	}
+	sameLength(len(dst), src.Len)
+	kern.Widen(dst, src.BF16())
+}
+
+// TakesHalfWeights reports whether products are computed in bfloat16.
+func (d *Device) TakesHalfWeights() bool { return d.bf16 }
 
 func copyExact[T any](dst, src []T) {
-	if len(dst) != len(src) {
-		panic(fmt.Sprintf("cpu: copy of %d values into %d", len(src), len(dst)))
-	}
+	sameLength(len(dst), len(src))
 	copy(dst, src)
+}
+
+func sameLength(dst, src int) {
+	if dst != src {
+		panic(fmt.Sprintf("cpu: copy of %d values into %d", src, dst))
+	}
 }
 
 // Sync has nothing to wait for: kernels are done when they return.
@@ -160,6 +183,7 @@ func data(m device.Mat) []float32 {
 	if m.Rows == 0 || m.Cols == 0 {
 		return nil
 	}
+	need(m.T.DType == device.F32, "a matrix that is not of float32")
 	return m.T.F32()
 }
 

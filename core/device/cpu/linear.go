@@ -32,11 +32,17 @@ func inner(g device.Gemm) int {
 
 // operands is a product of linear maps, in the device's precision.
 func (d *Device) operands(g device.Gemm, k int) kern.Gemm {
-	return kern.Gemm{
+	p := kern.Gemm{
 		BF16: d.bf16,
 		M:    g.C.Rows, N: g.C.Cols, K: k, TransA: g.TransA, TransB: g.TransB, Accumulate: g.Accumulate,
-		A: data(g.A), LDA: g.A.Stride, B: data(g.B), LDB: g.B.Stride, C: data(g.C), LDC: g.C.Stride,
+		A: data(g.A), LDA: g.A.Stride, LDB: g.B.Stride, C: data(g.C), LDC: g.C.Stride,
 	}
+	if g.B.T.DType == device.BF16 {
+		p.HalfB = g.B.T.BF16()
+	} else {
+		p.B = data(g.B)
+	}
+	return p
 }
 
 // LinearForward is Y = Residual + Drop(act(X·Wᵀ + Bias)), with everything behind the product done block by block.

@@ -9,8 +9,9 @@ type Gemm struct {
 	Accumulate     bool // add to C instead of overwriting it
 	BF16           bool // round A and B to bfloat16 first; sums stay in float32. Only where HasBF16.
 	A, B, C        []float32
-	LDA, LDB, LDC  int    // elements from one stored row to the next
-	Packed         Panels // if set, is B, and at least K×N; made in the same precision
+	HalfB          []uint16 // B as bfloat16, in its place; only with BF16
+	LDA, LDB, LDC  int      // elements from one stored row to the next
+	Packed         Panels   // if set, is B, and at least K×N; made in the same precision
 	// Epilogue, if set, is called exactly once for every finished block of C, right after it was computed and while it is in the cache:
 	// rows [row0, row1), columns [col0, col1). Blocks cover C without overlap; their sizes and order are not determined, so what the
 	// epilogue computes for an element must not depend on the block. Calls run at the same time on different workers (GemmSerial: worker 0).
@@ -23,24 +24,27 @@ func (g *Gemm) check() {
 	if g.M < 0 || g.N < 0 || g.K < 0 {
 		panic(fmt.Sprintf("kern: gemm of negative size %d×%d×%d", g.M, g.N, g.K))
 	}
-	operand := func(name string, s []float32, rows, cols, stride int, swapped bool) {
+	operand := func(name string, length, rows, cols, stride int, swapped bool) {
 		if swapped {
 			rows, cols = cols, rows
 		}
 		if rows == 0 || cols == 0 {
 			return
 		}
-		if stride < cols && rows > 1 || len(s) < (rows-1)*stride+cols {
-			panic(fmt.Sprintf("kern: gemm: %s of %d×%d with row stride %d does not fit %d elements", name, rows, cols, stride, len(s)))
+		if stride < cols && rows > 1 || length < (rows-1)*stride+cols {
+			panic(fmt.Sprintf("kern: gemm: %s of %d×%d with row stride %d does not fit %d elements", name, rows, cols, stride, length))
 		}
 	}
-	operand("A", g.A, g.M, g.K, g.LDA, g.TransA)
+	operand("A", len(g.A), g.M, g.K, g.LDA, g.TransA)
+	if g.HalfB != nil && (!g.BF16 || g.B != nil || g.Packed.set != nil) {
+		panic("kern: gemm: half-width B beside another, or in float32")
+	}
 	if g.Packed.set == nil {
-		operand("B", g.B, g.K, g.N, g.LDB, g.TransB)
+		operand("B", len(g.B)+len(g.HalfB), g.K, g.N, g.LDB, g.TransB)
 	} else if s := g.Packed.set; g.Packed.bf16 != g.BF16 || g.M > 0 && g.N > 0 && len(g.Packed.words) < (ceilDiv(g.N, s.columns)-1)*s.columns*g.Packed.depth+ceilDiv(g.K, s.perWord)*s.columns {
 		panic(fmt.Sprintf("kern: gemm: packed B does not hold %d×%d, or is of another precision", g.K, g.N))
 	}
-	operand("C", g.C, g.M, g.N, g.LDC, false)
+	operand("C", len(g.C), g.M, g.N, g.LDC, false)
 }
 
 // inlineWork is the number of multiply-adds below which waking other threads costs more than it gains.
@@ -77,7 +81,7 @@ func (t *Table) GemmSerial(ws *Workspace, g Gemm) {
 	j.start(t, g, 1)
 	for j.nextPass() {
 		for task := range j.packTasks() {
-			j.pack(task)
+			j.pack(task, ws)
 		}
 		for block := range j.blocks() {
 			j.block(block, 0, ws)

@@ -23,7 +23,7 @@ type gemmJob struct {
 // bind ties the job to a pool's workers.
 func (j *gemmJob) bind(p *Pool) {
 	j.scratch = &p.workspaces[0]
-	j.packTask = func(task, _ int) { j.pack(task) }
+	j.packTask = func(task, worker int) { j.pack(task, &p.workspaces[worker]) }
 	j.runBlock = func(block, worker int) { j.block(block, worker, &p.workspaces[worker]) }
 }
 

@@ -31,7 +31,7 @@ func makePlan(s *tileSet, g *Gemm, words, threads int) plan {
 	p := plan{
 		kc:    balanced(words, stepK, 1),
 		packA: s.alwaysPack || g.TransA && g.N >= packColumns,
-		packB: g.K > 0 && g.Packed.set == nil && (s.alwaysPack || g.TransB || g.M >= packRows),
+		packB: g.K > 0 && g.Packed.set == nil && (s.alwaysPack || g.TransB || g.HalfB != nil || g.M >= packRows),
 	}
 	p.depth = words
 	if words >= deepFactor*max(g.M, 1) && words > p.kc {

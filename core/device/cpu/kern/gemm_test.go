@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"testing"
 )
@@ -282,6 +283,63 @@ func TestGemmOfPanels(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// A half-width B gives the bits that its values give as float32, and is not read beyond its matrix.
+func TestGemmOfHalfB(t *testing.T) {
+	forEachForm(t, func(t *testing.T, table *Table, bf16 bool) {
+		if !bf16 {
+			return
+		}
+		pool := NewPool(2)
+		defer pool.Close()
+		r := rand.New(rand.NewPCG(11, 12))
+		sizes := []int{1, 2, 3, 31, 33, 64, 65, 97, 130, 257, 515, 1100}
+		for i := range 120 {
+			m, n, k := sizes[r.IntN(len(sizes))], sizes[r.IntN(len(sizes))], sizes[r.IntN(len(sizes))]
+			p := randomProduct(r, m, n, k, i&1 != 0, i&2 != 0, i&4 != 0, i%5)
+			p.BF16 = true
+			rows, cols := k, n
+			if p.TransB {
+				rows, cols = n, k
+			}
+			half := make([]uint16, (rows-1)*p.LDB+cols)
+			for j := range half {
+				p.B[j] = bfloat16(p.B[j])
+				half[j] = uint16(math.Float32bits(p.B[j]) >> 16)
+			}
+			table.Gemm(pool, p.Gemm)
+			want := append([]float32(nil), p.C...)
+			copy(p.C, p.before)
+			g := p.Gemm
+			g.B, g.HalfB = nil, half
+			if i&8 == 0 {
+				table.Gemm(pool, g)
+			} else {
+				table.GemmSerial(new(Workspace), g)
+			}
+			for j := range want {
+				if p.C[j] != want[j] {
+					t.Fatalf("%d×%d×%d, %v %v: C[%d] = %g, plain %g", m, n, k, p.TransA, p.TransB, j, p.C[j], want[j])
+				}
+			}
+			if err := p.wrong(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		require := func(g Gemm, text string) {
+			t.Helper()
+			defer func() {
+				if r := recover(); r == nil || !strings.Contains(fmt.Sprint(r), text) {
+					t.Errorf("%v, want %q", r, text)
+				}
+			}()
+			table.GemmSerial(new(Workspace), g)
+		}
+		x := make([]float32, 6)
+		require(Gemm{M: 2, N: 3, K: 2, BF16: true, A: x, C: x, LDA: 2, LDB: 3, LDC: 3, HalfB: make([]uint16, 5)}, "does not fit")
+		require(Gemm{M: 2, N: 3, K: 2, A: x, C: x, LDA: 2, LDB: 3, LDC: 3, HalfB: make([]uint16, 6)}, "in float32")
 	})
 }
 

@@ -9,6 +9,7 @@ const vectorBytes = 64
 // The zero value is ready; a Workspace must not be used by two threads at once.
 type Workspace struct {
 	panelsA, panelsB []float32
+	wide             []float32 // some of a half-width B
 	tile             tile
 	gemm             gemmJob
 }
