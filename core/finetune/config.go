@@ -10,6 +10,7 @@ import (
 	"flexi/core/run"
 	"flexi/core/selection"
 	"flexi/core/text"
+	"flexi/core/text/demo"
 )
 
 // Config is the whole configuration of a Flexora run. A file holds the same keys as the YAML tags; what it leaves out comes from the preset.
@@ -42,7 +43,7 @@ const LanguageModelling = "lm"
 
 // DataConfig says where examples come from.
 type DataConfig struct {
-	Dir     string `yaml:"dir" json:"dir"`
+	Dir     string `yaml:"dir" json:"dir"` // "" is the built-in demo language
 	SkipBad bool   `yaml:"skip_bad_rows" json:"skip_bad_rows"`
 	// Corpora and CorpusMB (million bytes; 0 reads all) are the text of LanguageModelling.
 	Corpora  []string `yaml:"corpora" json:"corpora"`
@@ -135,7 +136,8 @@ func (c Config) Validate() error {
 	check(c.Model != "", "model: name the folder of a pretrained model")
 	check(c.Task != "", "task: name a GLUE task (%s), a multiple-choice task (%s) or %s",
 		strings.Join(text.TaskNames(), ", "), strings.Join(text.ChoiceTaskNames(), ", "), LanguageModelling)
-	check(c.Data.Dir != "", "data.dir: name the folder that holds the task's files")
+	check(c.Data.Dir != "" || containsFold(demo.TaskNames(), c.Task), "data.dir: name the folder that holds the task's files; without one there are the tasks of the demo language (%s), "+
+		"for models that a search trained on it", strings.Join(demo.TaskNames(), ", "))
 	check(c.Task != LanguageModelling || len(c.Data.Corpora) > 0, "data.corpora: name the text to model, for instance lm/tinystories")
 	check(c.Data.CorpusMB >= 0, "data.corpus_mb: %v, must not be negative", c.Data.CorpusMB)
 	check(c.Data.DevLimit >= 0, "data.dev_limit: %d, must not be negative", c.Data.DevLimit)

@@ -15,6 +15,7 @@ import (
 	"flexi/core/model"
 	"flexi/core/model/hub"
 	"flexi/core/text"
+	"flexi/core/text/demo"
 )
 
 // Streams of a repeat's seed.
@@ -61,7 +62,7 @@ type readTask struct {
 	documents []string
 }
 
-func readExamples(c Config, base *hub.Model, tok text.Tokenizer, report func(string)) (*readTask, error) {
+func readExamples(c Config, base *hub.Model, tok text.Tokenizer, seed uint64, report func(string)) (*readTask, error) {
 	r := &readTask{cfg: c, tok: tok, base: base}
 	opts := text.ReadOptions{SkipBad: c.Data.SkipBad, MaxBytes: int64(c.Data.CorpusMB * 1e6)}
 	report("reading " + c.Task)
@@ -76,6 +77,13 @@ func readExamples(c Config, base *hub.Model, tok text.Tokenizer, report func(str
 			r.documents = append(r.documents, part.Documents...)
 			skipped += part.Skipped
 		}
+	case c.Data.Dir == "":
+		all := demo.Tasks(seed)
+		at := slices.IndexFunc(all, func(t text.Task) bool { return strings.EqualFold(t.Name, c.Task) })
+		if at < 0 {
+			return nil, fmt.Errorf("the demo language has no task %s", c.Task)
+		}
+		r.labelled = &all[at]
 	case containsFold(text.TaskNames(), c.Task):
 		t, err := text.ReadTask(folder(c.Data.Dir, "glue"), c.Task, opts)
 		if err != nil {

@@ -198,8 +198,11 @@ func (x *finished) writeSidecar(dir string, s selection.Set, points []run.Point)
 // historyName is the file of the outer steps beside an adapter.
 const historyName = "history.jsonl"
 
-// dataHashes are the SHA-256 of the task's files, by their path in the data folder.
+// dataHashes are the SHA-256 of the task's files, by their path in the data folder; the demo language has none.
 func (x *finished) dataHashes() (map[string]string, error) {
+	if x.cfg.Data.Dir == "" {
+		return nil, nil
+	}
 	names := x.cfg.Data.Corpora
 	if x.cfg.Task != LanguageModelling {
 		names = nil

@@ -157,7 +157,7 @@ func TestDecoderRun(t *testing.T) {
 	trials, weights := trainRun(t, r)
 	x, err := openFinished(r, bytes.NewReader(weights[0]))
 	require.NoError(t, err)
-	task, err := readExamples(c, x.base, byteTokenizer(t, c.Model), func(string) {})
+	task, err := readExamples(c, x.base, byteTokenizer(t, c.Model), 1, func(string) {})
 	require.NoError(t, err)
 	e, err := task.divide(1)
 	require.NoError(t, err)

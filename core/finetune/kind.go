@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"flexi/core/device"
@@ -19,6 +20,7 @@ import (
 	"flexi/core/run"
 	"flexi/core/selection"
 	"flexi/core/text"
+	"flexi/core/text/demo"
 )
 
 // KindName is what Run.Kind holds for a Flexora run. Its trials are selectors of layers: each chooses layers, tunes adapters on them and is scored.
@@ -128,15 +130,23 @@ func defaultTargets(m *hub.Model) []string {
 
 func decoder(m *hub.Model) bool { return m.Model.Backbone != nil && m.Model.Backbone.Family.Decoder() }
 
+// labelledTasks are those of encoders.
+func (c Config) labelledTasks() []string {
+	if c.Data.Dir == "" {
+		return demo.TaskNames()
+	}
+	return text.TaskNames()
+}
+
 // checkTask reports a task that the model cannot do.
 func (c Config) checkTask(base *hub.Model) error {
-	switch labelled := containsFold(text.TaskNames(), c.Task); {
+	switch labelled := containsFold(c.labelledTasks(), c.Task); {
 	case !labelled && c.Task != LanguageModelling && !containsFold(text.ChoiceTaskNames(), c.Task):
-		return fmt.Errorf("task: there is no %q; tasks are %v, %v and %s", c.Task, text.TaskNames(), text.ChoiceTaskNames(), LanguageModelling)
+		return fmt.Errorf("task: there is no %q; tasks are %v, %v and %s", c.Task, c.labelledTasks(), text.ChoiceTaskNames(), LanguageModelling)
 	case labelled && decoder(base):
 		return fmt.Errorf("task: %s is for encoders, and %s is a decoder; take a multiple-choice task or %s", c.Task, c.Model, LanguageModelling)
 	case !labelled && !decoder(base):
-		return fmt.Errorf("task: %s is for decoders, and %s is an encoder; take a GLUE task: %v", c.Task, c.Model, text.TaskNames())
+		return fmt.Errorf("task: %s is for decoders, and %s is an encoder; take one of %v", c.Task, c.Model, c.labelledTasks())
 	}
 	return nil
 }
@@ -367,28 +377,44 @@ func (c Config) describe(t run.Trial) (run.Inspection, error) {
 // Close has nothing to free: devices belong to trainings.
 func (j *job) Close() error { return nil }
 
+// tokenizer is the model's; that of an encoder of a search is in the data folder, or the demo language's.
+func (j *job) tokenizer() (text.Tokenizer, error) {
+	vocab := j.base.Model.Config.Vocab
+	if b := j.base.Model.Backbone; b != nil {
+		vocab = b.Vocab
+	}
+	if j.cfg.Data.Dir == "" {
+		tok := demo.Tokenizer()
+		if j.base.Model.Backbone != nil || tok.Size() != vocab {
+			return nil, fmt.Errorf("%s was not trained on the demo language: name the data folder (--data)", j.base.Path)
+		}
+		return tok, nil
+	}
+	path := j.base.Tokenizer
+	if path == "" {
+		return nil, fmt.Errorf("%s was trained on the demo language, whose tasks are %s; they need no data folder (--data)", j.base.Path, strings.Join(demo.TaskNames(), ", "))
+	}
+	if path != j.base.Path {
+		path = inside(j.cfg.Data.Dir, path)
+	}
+	tok, err := text.LoadTokenizer(path)
+	if err == nil && tok.Size() > vocab {
+		err = fmt.Errorf("the tokenizer %s has %d tokens, the model %d: they do not belong together", path, tok.Size(), vocab)
+	}
+	return tok, err
+}
+
 // examplesOf reads the task once, and divides it once per repeat.
 func (j *job) examplesOf(repeat int, report func(string)) (*examples, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.task == nil {
 		report("loading the tokenizer")
-		path := j.base.Tokenizer
-		if path != j.base.Path {
-			path = inside(j.cfg.Data.Dir, path)
-		}
-		tok, err := text.LoadTokenizer(path)
+		tok, err := j.tokenizer()
 		if err != nil {
 			return nil, err
 		}
-		vocab := j.base.Model.Config.Vocab
-		if b := j.base.Model.Backbone; b != nil {
-			vocab = b.Vocab
-		}
-		if tok.Size() > vocab {
-			return nil, fmt.Errorf("the tokenizer %s has %d tokens, the model %d: they do not belong together", path, tok.Size(), vocab)
-		}
-		if j.task, err = readExamples(j.cfg, j.base, tok, report); err != nil {
+		if j.task, err = readExamples(j.cfg, j.base, tok, j.run.Seed, report); err != nil {
 			return nil, err
 		}
 		j.divided = map[int]*examples{}

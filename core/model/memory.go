@@ -12,4 +12,6 @@ func (n *Net) TrainingBytes(b Batch) (int, error) {
 	return 4*n.flat.size*device.F32.Size() + n.frozenBytes() + c.plan.ArenaBytes(), nil
 }
 
-func (n *Net) frozenBytes() int { return n.frozen.size*device.F32.Size() + n.half.size*device.BF16.Size() }
+func (n *Net) frozenBytes() int {
+	return n.frozen.size*device.F32.Size() + n.half.size*device.BF16.Size()
+}
