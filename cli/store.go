@@ -73,6 +73,8 @@ type check struct {
 	Name string `json:"name"`
 	OK   bool   `json:"ok"`
 	Text string `json:"text"`
+	// Absent is what can be done without, and is.
+	Absent bool `json:"absent,omitempty"`
 }
 
 func (a *app) doctorCommand() *cobra.Command {
@@ -82,7 +84,7 @@ func (a *app) doctorCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			checks := []check{
-				{"program", true, fmt.Sprintf("flexi %s, %s, %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)},
+				{Name: "program", OK: true, Text: fmt.Sprintf("flexi %s, %s, %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)},
 				cpuCheck(),
 			}
 			checks = append(append(checks, gpuChecks()...), a.workspaceCheck())
@@ -107,32 +109,31 @@ func (a *app) printCheck(c check) error {
 	if a.json {
 		return json.NewEncoder(a.out).Encode(c)
 	}
-	mark := "ok  "
-	if !c.OK {
+	mark := "ok"
+	switch {
+	case !c.OK:
 		mark = "FAIL"
+	case c.Absent:
+		mark = "none"
 	}
-	_, err := fmt.Fprintf(a.out, "%s  %-11s %s\n", mark, c.Name, c.Text)
+	_, err := fmt.Fprintf(a.out, "%-4s  %-11s %s\n", mark, c.Name, c.Text)
 	return err
 }
 
 func cpuCheck() check {
 	d, err := cpu.New(runtime.NumCPU(), device.PrecisionF32)
 	if err != nil {
-		return check{"cpu", false, err.Error()}
+		return check{Name: "cpu", OK: false, Text: err.Error()}
 	}
 	defer d.Close()
-	return check{"cpu", true, d.Describe()}
+	return check{Name: "cpu", OK: true, Text: d.Describe()}
 }
 
 // gpuChecks never fail a machine without a GPU: what is missing is said, and trainings run on the CPU.
 func gpuChecks() []check {
 	var out []check
 	for _, f := range cuda.Examine() {
-		text := f.Text
-		if !f.OK {
-			text = "not usable: " + text
-		}
-		out = append(out, check{f.Name, true, text})
+		out = append(out, check{Name: f.Name, OK: true, Text: f.Text, Absent: !f.OK})
 	}
 	return out
 }
@@ -140,14 +141,14 @@ func gpuChecks() []check {
 func (a *app) workspaceCheck() check {
 	if w, err := a.call(); err == nil && w != nil {
 		w.guest.Close()
-		return check{"workspace", true, a.workspace + " is in use by another flexi process, which answers"}
+		return check{Name: "workspace", OK: true, Text: a.workspace + " is in use by another flexi process, which answers"}
 	}
 	if _, err := os.Stat(a.workspace); os.IsNotExist(err) {
-		return check{"workspace", true, a.workspace + " does not exist yet; the first search makes it"}
+		return check{Name: "workspace", OK: true, Text: a.workspace + " does not exist yet; the first search makes it"}
 	}
 	report, err := db.Check(a.workspace)
 	if err != nil {
-		return check{"workspace", false, err.Error()}
+		return check{Name: "workspace", OK: false, Text: err.Error()}
 	}
-	return check{"workspace", true, report}
+	return check{Name: "workspace", OK: true, Text: report}
 }

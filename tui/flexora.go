@@ -22,7 +22,6 @@ func (m *model) choosesLayers() bool {
 
 func flexoraKeys() []binding {
 	return []binding{
-		{keys: []string{"4"}, in: onScreens, group: groupMove, name: "layers", help: "how a Flexora run chooses layers", refuse: (*model).noLayers, do: func(m *model) tea.Cmd { return m.goTo(flexora) }},
 		{keys: []string{"F"}, acts: true, in: onFlexora, group: groupRuns, name: "freeze", help: "end the layer search with the layers found so far, and fine-tune them (asks first)", rank: 2, refuse: (*model).cannotFreeze, do: (*model).askFreeze},
 		{keys: []string{"["}, in: onFlexora, group: groupShow, name: "lower", help: "try a lower threshold for alpha; esc takes the run's rule again", refuse: (*model).noAlphas, do: func(m *model) tea.Cmd { return m.moveBound(-1) }},
 		{keys: []string{"]"}, in: onFlexora, group: groupShow, name: "threshold", help: "try a higher threshold for alpha", rank: 3, refuse: (*model).noAlphas, do: func(m *model) tea.Cmd { return m.moveBound(1) }},

@@ -93,6 +93,7 @@ func moveKeys() []binding {
 		{keys: []string{"1"}, in: onScreens, group: groupMove, name: "overview", help: "overview of the run", do: func(m *model) tea.Cmd { return m.goTo(overview) }},
 		{keys: []string{"2"}, in: onScreens, group: groupMove, name: "runs", help: "all runs", do: func(m *model) tea.Cmd { return m.goTo(runsList) }},
 		{keys: []string{"3"}, in: onScreens, group: groupMove, name: "inspect", help: "architecture of the marked (or the best) trial", refuse: (*model).nothingToInspect, do: func(m *model) tea.Cmd { return m.goTo(inspector) }},
+		{keys: []string{"4"}, in: onScreens, group: groupMove, name: "layers", help: "how a Flexora run chooses layers", refuse: (*model).noLayers, do: func(m *model) tea.Cmd { return m.goTo(flexora) }},
 		{keys: []string{"5"}, in: onScreens, group: groupMove, name: "logs", help: "all that happened", do: func(m *model) tea.Cmd { return m.goTo(logs) }},
 		{keys: []string{"6"}, in: onScreens, group: groupMove, name: "system", help: "device, memory, store", do: func(m *model) tea.Cmd { return m.goTo(system) }},
 	}
