@@ -198,7 +198,7 @@ func (a *active) view(now time.Time) RunView {
 		Events: a.events, Surrogate: a.surrogate, Thinking: a.thinking,
 	}
 	if a.thinking != "" {
-		v.Activity = a.doing.view(now)
+		v.Activity = a.doing.view()
 	}
 	if a.State == Running || a.State == Pausing || a.State == Stopping {
 		v.Seconds += max(0, now.Sub(a.since).Seconds())

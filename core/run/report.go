@@ -43,13 +43,13 @@ func Report(ctx context.Context, what string, done, total int) {
 	a.now.Done, a.now.Total = done, total
 }
 
-// view is the step as it stands; What is "" if there is none.
-func (a *activities) view(now time.Time) Activity {
+// view is the step as it stands; What is "" if there is none. It reads the clock beside the step: a time taken before the last report gives a wrong rate.
+func (a *activities) view() Activity {
 	if a == nil {
 		return Activity{}
 	}
 	a.mu.Lock()
-	v := a.now
+	v, now := a.now, a.clock()
 	a.mu.Unlock()
 	if seconds := now.Sub(v.Since).Seconds(); seconds > 0 && v.Done > 0 {
 		v.Rate = float64(v.Done) / seconds
