@@ -172,6 +172,7 @@ func (p Taps) Check() {
 	shaped("V", p.V, rows, p.Heads*p.Dim)
 	shaped("Logits", p.Logits, rows, p.Heads*p.K)
 	shaped("Saved", p.Saved, rows, p.Heads*p.K)
+	shaped("Y", p.Y, rows, p.Heads*p.Dim)
 }
 
 // Check panics if the operands' shapes disagree.

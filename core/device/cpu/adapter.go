@@ -9,21 +9,22 @@ import (
 
 // GELU is z = x·Φ(x).
 func (d *Device) GELU(z, x device.Mat) {
-	need(sameShape(z, x), "gelu between unequal shapes")
+	device.CheckEqual(z, x)
 	d.call.x = x
 	d.rows(z, func(d *Device, _, i int, z []float32) { d.t.GELU(z, row(d.call.x, i)) })
 }
 
 // GELUGrad is dx = dy·gelu'(x).
 func (d *Device) GELUGrad(dx, x, dy device.Mat) {
-	need(sameShape(dx, x) && sameShape(dx, dy), "gelu gradient between unequal shapes")
+	device.CheckEqual(dx, x)
+	device.CheckEqual(dx, dy)
 	d.call.x, d.call.y = x, dy
 	d.rows(dx, func(d *Device, _, i int, z []float32) { d.t.GELUGrad(z, row(d.call.x, i), row(d.call.y, i)) })
 }
 
 // Scale is z = factor·by[0]·x.
 func (d *Device) Scale(z, x device.Mat, factor float32, by device.Tensor) {
-	need(sameShape(z, x), "scaling between unequal shapes")
+	device.CheckEqual(z, x)
 	d.call.x, d.call.factor = x, scaled(factor, by)
 	d.rows(z, (*Device).scaleRow)
 }
@@ -40,8 +41,7 @@ func (d *Device) scaleRow(_, i int, z []float32) { d.t.Scale(z, row(d.call.x, i)
 
 // Inner is factor·sum(x∘y). Operands are a few columns wide, so one thread adds the rows.
 func (d *Device) Inner(out device.Tensor, x, y device.Mat, factor float32, accumulate bool) {
-	need(sameShape(x, y), "inner product of unequal shapes")
-	long("out", out, 1)
+	device.CheckEqual(x, y)
 	var sum float64
 	for i := range x.Rows {
 		a, b := row(x, i), row(y, i)
@@ -58,9 +58,7 @@ func (d *Device) Inner(out device.Tensor, x, y device.Mat, factor float32, accum
 
 // AdaptedNorms makes one row of the adapted weight at a time.
 func (d *Device) AdaptedNorms(a device.AdaptedNorms) {
-	shaped("A", a.A, a.B.Cols, a.W.Cols)
-	shaped("B", a.B, a.W.Rows, a.A.Rows)
-	long("Norms", a.Norms, a.W.Rows)
+	a.Check()
 	d.call.adapted, d.call.factor = a, scaled(a.Factor, a.By)
 	d.ranges(a.W.Rows, rowsPerTask(a.W.Cols*(a.A.Rows+1)), (*Device).adaptedNorms)
 }
@@ -83,7 +81,7 @@ func (d *Device) adaptedNorms(worker, lo, hi int) {
 
 // MagnitudeForward is Y = X∘(Mag/Norm) + Bias + Residual.
 func (d *Device) MagnitudeForward(m device.Magnitude) {
-	checkMagnitude(m)
+	m.Check()
 	d.call.magnitude = m
 	d.rows(m.Y, (*Device).magnitudeRow)
 }
@@ -113,7 +111,7 @@ func rescale(dst, x []float32, mag, norm device.Tensor) {
 
 // MagnitudeBackward is the backward pass; the gradient of Mag is summed over fixed groups of rows, then over groups.
 func (d *Device) MagnitudeBackward(m device.MagnitudeGrad) {
-	checkMagnitudeGrad(m)
+	m.Check()
 	n := m.X.Cols
 	group := sumGroup(n)
 	groups := (m.X.Rows + group - 1) / group

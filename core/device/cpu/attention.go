@@ -142,9 +142,16 @@ func (t *attention) bilinear(i int) dense {
 	return of(t.W.RowsView(t.Bilinear[i]*t.Dim, t.Dim))
 }
 
+func (d *Device) checkAttention(a device.Attention) {
+	a.Check()
+	if n := d.AttentionSaved(a.AttentionShape); a.Saved.Len < n {
+		fail("Saved has %d elements, must have %d", a.Saved.Len, n)
+	}
+}
+
 // AttentionForward computes the context of every batch row and head.
 func (d *Device) AttentionForward(a device.Attention) {
-	checkAttention(a)
+	d.checkAttention(a)
 	if a.Seq == 0 || a.Batch == 0 {
 		return
 	}

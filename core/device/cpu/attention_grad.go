@@ -19,8 +19,8 @@ const manyRows = 16
 // AttentionBackward computes the gradients of Q, K, V, the table and the bilinear matrices. The last two are summed from one partial result per
 // task, in the order of the tasks.
 func (d *Device) AttentionBackward(a device.AttentionGrad) {
-	checkAttention(a.Attention)
-	checkAttentionGrad(a)
+	d.checkAttention(a.Attention)
+	a.Check()
 	if a.Seq == 0 || a.Batch == 0 {
 		d.clear(a.DRel)
 		d.clear(a.DW)

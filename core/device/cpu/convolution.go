@@ -16,7 +16,7 @@ func transposedTaps(w device.Mat, into []float32) []float32 {
 
 // DepthwiseForward is y[b,t,c] = Σ_j W[c,j]·x[b, t+j-K/2, c].
 func (d *Device) DepthwiseForward(p device.Depthwise) {
-	checkDepthwise(p)
+	p.Check()
 	d.call.depthwise.Depthwise = p
 	d.call.weights = transposedTaps(p.W, d.shared(p.W.Rows*p.W.Cols))
 	d.rows(p.Y, (*Device).depthwiseRow)
@@ -35,7 +35,7 @@ func (d *Device) depthwiseRow(_, i int, y []float32) {
 
 // DepthwiseBackward computes the gradients of input and filters; the filters' is summed from one partial result per batch row.
 func (d *Device) DepthwiseBackward(p device.DepthwiseGrad) {
-	checkDepthwiseGrad(p)
+	p.Check()
 	channels, k := p.W.Rows, p.W.Cols
 	buf, c := d.shared(channels*k*(1+p.Batch)), &d.call
 	c.depthwise, c.weights, c.parts = p, transposedTaps(p.W, buf[:channels*k]), buf[channels*k:]
@@ -82,8 +82,7 @@ func (d *Device) depthwiseFilters(_, lo, hi int) {
 
 // TapsForward is the span-based dynamic convolution behind its kernel logits.
 func (d *Device) TapsForward(p device.Taps) {
-	checkTaps(p)
-	shaped("Y", p.Y, p.V.Rows, p.V.Cols)
+	p.Check()
 	d.call.taps.Taps = p
 	d.rows(p.Y, (*Device).tapsRow)
 }
@@ -107,7 +106,7 @@ func (d *Device) tapsRow(_, i int, y []float32) {
 
 // TapsBackward computes the gradients of the logits and of the values.
 func (d *Device) TapsBackward(p device.TapsGrad) {
-	checkTapsGrad(p)
+	p.Check()
 	d.call.taps = p
 	d.rows(p.DV, (*Device).tapsGradRow)
 }

@@ -183,18 +183,11 @@ func data(m device.Mat) []float32 {
 	if m.Rows == 0 || m.Cols == 0 {
 		return nil
 	}
-	need(m.T.DType == device.F32, "a matrix that is not of float32")
-	return m.T.F32()
-}
-
-// need panics when shapes that a kernel was given disagree.
-func need(ok bool, what string) {
-	if !ok {
-		fail("%s", what)
+	if m.T.DType != device.F32 {
+		fail("a matrix that is not of float32")
 	}
+	return m.T.F32()
 }
 
 // fail panics with what is wrong. It stands behind a condition, so that nothing is formatted or allocated where all is well.
 func fail(format string, args ...any) { panic("cpu: " + fmt.Sprintf(format, args...)) }
-
-func sameShape(a, b device.Mat) bool { return a.Rows == b.Rows && a.Cols == b.Cols }

@@ -30,7 +30,7 @@ type crossEntropy struct {
 
 // CrossEntropy is the mean of -log softmax(X·Wᵀ + Bias) at the label over labelled rows, and its gradient.
 func (d *Device) CrossEntropy(c device.CrossEntropy) {
-	checkCrossEntropy(c)
+	c.Check()
 	t := &d.call.loss
 	t.CrossEntropy, t.d, t.labels, t.bias = c, d, c.Labels.I32()[:c.X.Rows], nil
 	t.gradient = !c.DX.Empty() || !c.DW.Empty() || !c.DBias.Empty()

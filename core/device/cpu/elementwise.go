@@ -4,7 +4,8 @@ import "flexi/core/device"
 
 // Mul is z = x ∘ y.
 func (d *Device) Mul(z, x, y device.Mat) {
-	need(sameShape(z, x) && sameShape(z, y), "product of unequal shapes")
+	device.CheckEqual(z, x)
+	device.CheckEqual(z, y)
 	d.call.x, d.call.y = x, y
 	d.rows(z, (*Device).mulRow)
 }
@@ -13,7 +14,8 @@ func (d *Device) mulRow(_, i int, z []float32) { d.t.Mul(z, row(d.call.x, i), ro
 
 // Add is z = x + y.
 func (d *Device) Add(z, x, y device.Mat) {
-	need(sameShape(z, x) && sameShape(z, y), "sum of unequal shapes")
+	device.CheckEqual(z, x)
+	device.CheckEqual(z, y)
 	d.call.x, d.call.y = x, y
 	d.rows(z, (*Device).addRow)
 }
@@ -22,7 +24,7 @@ func (d *Device) addRow(_, i int, z []float32) { d.t.Add(z, row(d.call.x, i), ro
 
 // Dropout is z = Drop(x).
 func (d *Device) Dropout(z, x device.Mat, p device.Dropout) {
-	need(sameShape(z, x), "dropout between unequal shapes")
+	device.CheckEqual(z, x)
 	if !p.On() {
 		d.Copy(z, x)
 		return
@@ -35,7 +37,7 @@ func (d *Device) dropRow(_, i int, z []float32) { d.drop(d.call.drop, z, row(d.c
 
 // Copy is z = x.
 func (d *Device) Copy(z, x device.Mat) {
-	need(sameShape(z, x), "copy between unequal shapes")
+	device.CheckEqual(z, x)
 	d.call.x = x
 	d.rows(z, (*Device).copyRow)
 }

@@ -21,8 +21,7 @@ type grouped struct {
 
 // GroupedAttentionForward computes the context of every batch row and head.
 func (d *Device) GroupedAttentionForward(a device.GroupedAttention) {
-	checkGrouped(a)
-	shaped("Out", a.Out, a.Q.Rows, a.Q.Cols)
+	a.Check()
 	if a.Batch == 0 || a.Seq == 0 {
 		return
 	}
@@ -32,8 +31,7 @@ func (d *Device) GroupedAttentionForward(a device.GroupedAttention) {
 
 // GroupedAttentionBackward computes the gradients of queries, keys and values.
 func (d *Device) GroupedAttentionBackward(g device.GroupedAttentionGrad) {
-	checkGrouped(g.GroupedAttention)
-	checkGroupedGrad(g)
+	g.Check()
 	if g.Batch == 0 || g.Seq == 0 {
 		return
 	}
@@ -50,7 +48,12 @@ func (d *Device) startGrouped(g device.GroupedAttentionGrad) {
 	t := &d.call.grouped
 	*t = grouped{GroupedAttentionGrad: g, q: g.Q, k: g.K, scale: float32(1 / math.Sqrt(float64(g.Dim)))}
 	if !g.Lengths.Empty() {
-		t.lengths = g.Lengths.I32()
+		t.lengths = g.Lengths.I32()[:g.Batch]
+		for b, n := range t.lengths {
+			if n < 0 || int(n) > g.Seq {
+				fail("length %d of row %d: %d positions", n, b, g.Seq)
+			}
+		}
 	}
 	if g.Rotary.Empty() {
 		return

@@ -9,7 +9,7 @@ import (
 
 // LayerNormForward is Y = Drop(Gamma ∘ (X - mean)·rstd + Beta), row by row.
 func (d *Device) LayerNormForward(l device.LayerNorm) {
-	checkLayerNorm(l)
+	l.Check()
 	d.call.norm = l
 	d.rows(l.Y, (*Device).normRow)
 }
@@ -31,7 +31,7 @@ const normRows = 128
 
 // LayerNormBackward is the backward pass; parameter gradients are summed over fixed groups of rows, then over groups.
 func (d *Device) LayerNormBackward(l device.LayerNormGrad) {
-	checkLayerNormGrad(l)
+	l.Check()
 	n, groups := l.X.Cols, (l.X.Rows+normRows-1)/normRows
 	parts := d.shared(groups * 2 * n)
 	d.call.normGrad, d.call.parts = l, parts
@@ -82,12 +82,11 @@ func addParts(t *kern.Table, dst, parts []float32, count, size, off int) {
 
 // AdamW is one optimiser step over flat views.
 func (d *Device) AdamW(a device.AdamW) {
+	a.Check()
 	c := &d.call
 	c.values, c.grads, c.first, c.second = a.W.F32(), a.G.F32(), a.M.F32(), a.V.F32()
-	n := len(c.values)
-	need(n == len(c.grads) && n == len(c.first) && n == len(c.second), "AdamW over unequal lengths")
 	c.adamW = kern.NewAdamW(a.LR, a.Beta1, a.Beta2, a.Eps, a.Decay, a.GradScale, a.Step)
-	d.ranges(n, flatPiece, (*Device).update)
+	d.ranges(a.W.Len, flatPiece, (*Device).update)
 }
 
 func (d *Device) update(_, lo, hi int) {

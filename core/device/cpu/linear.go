@@ -7,27 +7,11 @@ import (
 
 // Gemm computes C = op(A)·op(B) or C += op(A)·op(B).
 func (d *Device) Gemm(g device.Gemm) {
-	if k := inner(g); k > 0 && g.C.Rows > 0 && g.C.Cols > 0 {
+	if k := g.Check(); k > 0 && g.C.Rows > 0 && g.C.Cols > 0 {
 		d.t.Gemm(d.pool, d.operands(g, k))
 	} else if !g.Accumulate {
 		d.clear(g.C)
 	}
-}
-
-// inner checks the shapes of a product and returns K.
-func inner(g device.Gemm) int {
-	m, k := g.A.Rows, g.A.Cols
-	if g.TransA {
-		m, k = k, m
-	}
-	kb, n := g.B.Rows, g.B.Cols
-	if g.TransB {
-		kb, n = n, kb
-	}
-	if m != g.C.Rows || n != g.C.Cols || k != kb {
-		fail("product %dx%d · %dx%d into %dx%d", m, k, kb, n, g.C.Rows, g.C.Cols)
-	}
-	return k
 }
 
 // operands is a product of linear maps, in the device's precision.
@@ -47,7 +31,7 @@ func (d *Device) operands(g device.Gemm, k int) kern.Gemm {
 
 // LinearForward is Y = Residual + Drop(act(X·Wᵀ + Bias)), with everything behind the product done block by block.
 func (d *Device) LinearForward(l device.Linear) {
-	checkLinear(l)
+	l.Check()
 	if l.Y.Rows == 0 {
 		return
 	}
@@ -97,7 +81,7 @@ func (d *Device) drop(p device.Dropout, dst, src []float32, base int) {
 
 // LinearBackward is the backward pass of LinearForward.
 func (d *Device) LinearBackward(l device.LinearGrad) {
-	checkLinearGrad(l)
+	l.Check()
 	grad := d.undo(l)
 	if !l.DX.Empty() {
 		d.Gemm(device.Gemm{A: grad, B: l.W, C: l.DX})

@@ -4,8 +4,7 @@ import "flexi/core/device"
 
 // SquaredErrorForward is the mean squared error.
 func (d *Device) SquaredErrorForward(s device.SquaredError) {
-	long("Target", s.Target, s.X.Rows)
-	shaped("X", s.X, s.X.Rows, 1)
+	s.Check()
 	target := s.Target.F32()
 	var sum float64
 	for i := range s.X.Rows {
@@ -17,8 +16,7 @@ func (d *Device) SquaredErrorForward(s device.SquaredError) {
 
 // SquaredErrorBackward is DLoss·2(X - Target)/n.
 func (d *Device) SquaredErrorBackward(s device.SquaredErrorGrad) {
-	long("Target", s.Target, s.X.Rows)
-	shaped("DX", s.DX, s.X.Rows, 1)
+	s.Check()
 	target := s.Target.F32()
 	scale := 2 * s.DLoss.F32()[0] / float32(max(s.X.Rows, 1))
 	for i := range s.X.Rows {

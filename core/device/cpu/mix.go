@@ -73,8 +73,7 @@ func (w waveKey) at(k, j int) float64 {
 // Mix transforms each Seq×Cols block: the DFT on a quarter of its size (see dft), the DCT by matrix products, first along the channels of all rows
 // at once, then along the positions of each block. For lengths up to 512 that is faster than a fast transform, because products run near the peak.
 func (d *Device) Mix(m device.Mix) {
-	shaped("X", m.X, m.Batch*m.Seq, m.X.Cols)
-	shaped("Y", m.Y, m.X.Rows, m.X.Cols)
+	m.Check()
 	if m.Y.Rows == 0 || m.Y.Cols == 0 {
 		return
 	}

@@ -8,7 +8,7 @@ import (
 
 // RMSNormForward is Y = Gamma ∘ X·rstd, row by row.
 func (d *Device) RMSNormForward(l device.RMSNorm) {
-	checkRMSNorm(l)
+	l.Check()
 	d.call.rms = l
 	d.rows(l.Y, (*Device).rmsRow)
 }
@@ -24,7 +24,7 @@ func (d *Device) rmsRow(_, i int, y []float32) {
 
 // RMSNormBackward is the backward pass; the gradient of Gamma is summed over fixed groups of rows, then over groups.
 func (d *Device) RMSNormBackward(l device.RMSNormGrad) {
-	checkRMSNormGrad(l)
+	l.Check()
 	n, groups := l.X.Cols, (l.X.Rows+normRows-1)/normRows
 	d.call.rmsGrad = l
 	if !l.DGamma.Empty() {
@@ -62,7 +62,7 @@ func (d *Device) rmsGradRows(worker, lo, hi int) {
 
 // SwiGLUForward is Y = silu(gate)∘up.
 func (d *Device) SwiGLUForward(s device.SwiGLU) {
-	shaped("X", s.X, s.Y.Rows, 2*s.Y.Cols)
+	s.Check()
 	d.call.x = s.X
 	d.rows(s.Y, (*Device).swigluRow)
 }
@@ -87,8 +87,7 @@ func (d *Device) sigmoid(dst, x []float32) {
 
 // SwiGLUBackward is the backward pass: with σ the sigmoid of the gate, silu' = σ·(1 + gate·(1-σ)).
 func (d *Device) SwiGLUBackward(s device.SwiGLUGrad) {
-	shaped("X", s.X, s.DY.Rows, 2*s.DY.Cols)
-	shaped("DX", s.DX, s.DY.Rows, 2*s.DY.Cols)
+	s.Check()
 	d.call.x, d.call.y = s.X, s.DY
 	d.rows(s.DX, (*Device).swigluGradRow)
 }

@@ -4,8 +4,7 @@ import "flexi/core/device"
 
 // Gather copies rows; a negative row gives zeros.
 func (d *Device) Gather(y, x device.Mat, rows device.Tensor) {
-	long("Rows", rows, y.Rows)
-	need(y.Cols == x.Cols, "gather between unequal widths")
+	device.CheckRows(y, x, y, rows)
 	d.call.x, d.call.indices = x, rows.I32()
 	d.rows(y, (*Device).gatherRow)
 }
@@ -23,8 +22,7 @@ const sumColumns = 64
 
 // Scatter is the adjoint of Gather. Tasks are columns, so rows are added in their order.
 func (d *Device) Scatter(y, x device.Mat, rows device.Tensor) {
-	long("Rows", rows, x.Rows)
-	need(y.Cols == x.Cols, "scatter between unequal widths")
+	device.CheckRows(y, x, x, rows)
 	d.clear(y)
 	d.call.y, d.call.x, d.call.indices = y, x, rows.I32()
 	d.ranges(y.Cols, sumColumns, (*Device).scatterColumns)
@@ -42,7 +40,7 @@ func (d *Device) scatterColumns(_, lo, hi int) {
 
 // EmbeddingForward is Y[r] = Token[IDs[r]] + Segment[Segments[r]].
 func (d *Device) EmbeddingForward(e device.Embedding) {
-	checkEmbedding(e)
+	e.Check()
 	c := &d.call
 	c.embedding, c.indices, c.segments = e, e.IDs.I32(), nil
 	if !e.Segment.Empty() {
