@@ -31,11 +31,16 @@ const reservedShared = 1024
 // maxDim is the widest head the kernels are made for.
 const maxDim = 128
 
+func checkWidth(dim int) {
+	if dim > maxDim {
+		panic(fmt.Sprintf("cuda: heads of %d columns, the kernels are made for up to %d", dim, maxDim))
+	}
+}
+
 func (d *Device) checkAttention(a device.Attention) {
 	a.Check()
+	checkWidth(a.Dim)
 	switch n := d.AttentionSaved(a.AttentionShape); {
-	case a.Dim > maxDim:
-		panic(fmt.Sprintf("cuda: heads of %d columns, the kernels are made for up to %d", a.Dim, maxDim))
 	case a.Heads() > maxHeads:
 		panic(fmt.Sprintf("cuda: %d heads, the kernels are made for up to %d", a.Heads(), maxHeads))
 	case a.Saved.Len < n:
@@ -91,10 +96,10 @@ func whole(dim int32, views ...view) int32 {
 	return 1
 }
 
-// startAttention queues a kernel made for the head's width.
-func (d *Device) startAttention(f32, bf16 kernel, blocks, shared int, k *attentionArgs) {
+// startTiles queues a kernel made for the head's width.
+func startTiles[A any](d *Device, f32, bf16 kernel, blocks, shared, dim int, args *A) {
 	if most := d.drv.info().sharedBytes - reservedShared; shared > most {
-		panic(fmt.Sprintf("cuda: heads of %d columns need %d bytes of shared memory, this GPU has %d: use narrower heads or --device cpu", k.dim, shared, most))
+		panic(fmt.Sprintf("cuda: heads of %d columns need %d bytes of shared memory, this GPU has %d: use narrower heads or --device cpu", dim, shared, most))
 	}
 	rows, _, _ := d.attentionTile()
 	first := f32
@@ -102,8 +107,8 @@ func (d *Device) startAttention(f32, bf16 kernel, blocks, shared int, k *attenti
 		first = bf16
 	}
 	d.start(launch{
-		kernel: first + kernel(widthClass(int(k.dim))), columns: blocks, rows: 1, block: 2 * rows, shared: shared, args: unsafe.Pointer(k),
-		size: int(unsafe.Sizeof(*k)),
+		kernel: first + kernel(widthClass(dim)), columns: blocks, rows: 1, block: 2 * rows, shared: shared, args: unsafe.Pointer(args),
+		size: int(unsafe.Sizeof(*args)),
 	})
 }
 
@@ -118,11 +123,17 @@ func widthClass(dim int) int {
 	return 2
 }
 
-// sharedBytes is what a block needs: tiles of the head's width (the window counts twice) and of scores, the relative terms, and vectors of float32.
-func (d *Device) sharedBytes(dim, wide, square, vectors int) int {
+// tileBytes is what a block needs of shared memory: tiles of the head's width and of scores, and vectors of float32.
+func (d *Device) tileBytes(dim, wide, square, vectors int) int {
 	rows, padding, bytes := d.attentionTile()
 	width := 32<<widthClass(dim) + padding
-	return bytes*rows*(wide*width+square*(rows+padding)) + 4*rows*(rows+17+vectors)
+	return bytes*rows*(wide*width+square*(rows+padding)) + 4*rows*vectors
+}
+
+// relativeVectors are the vectors that hold a tile's relative terms.
+func (d *Device) relativeVectors() int {
+	rows, _, _ := d.attentionTile()
+	return rows + 17
 }
 
 // AttentionForward computes the context of every batch row and head; a block does a tile of queries.
@@ -141,7 +152,7 @@ func (d *Device) AttentionForward(a device.Attention) {
 	if !u.Empty() {
 		wide++
 	}
-	d.startAttention(attentionF32, attentionBF16, a.Batch*a.Heads()*ceil(a.Seq, rows), d.sharedBytes(a.Dim, wide, 1, 0), &k)
+	startTiles(d, attentionF32, attentionBF16, a.Batch*a.Heads()*ceil(a.Seq, rows), d.tileBytes(a.Dim, wide, 1, d.relativeVectors()), a.Dim, &k)
 	d.discard(u)
 }
 
@@ -177,7 +188,7 @@ func (d *Device) AttentionBackward(g device.AttentionGrad) {
 	k.vector = whole(k.dim, k.q, k.u, k.k, k.v, k.rel, k.dOut)
 	d.fill(k.relParts, 0, parts)
 	start(d, attentionDelta, ceil(pairs*g.Seq, threads/32), 1, &k)
-	d.startAttention(attentionGradF32, attentionGradBF16, pairs, d.sharedBytes(g.Dim, wide, 2, 2), &k)
+	startTiles(d, attentionGradF32, attentionGradBF16, pairs, d.tileBytes(g.Dim, wide, 2, d.relativeVectors()+2), g.Dim, &k)
 	each(d, sumTable, g.DRel.Rows*g.DRel.Cols, &tableArgs{dRel: d.out(g.DRel), parts: k.relParts, pairs: int32(pairs), seq: int32(g.Seq)})
 	d.bilinearGrad(g, du)
 	d.give(k.delta, k.relParts)

@@ -36,7 +36,11 @@ type Device struct {
 	err     error
 }
 
-var _ device.Device = (*Device)(nil)
+var (
+	_ device.Device         = (*Device)(nil)
+	_ device.DecoderKernels = (*Device)(nil)
+	_ device.HalfWeights    = (*Device)(nil)
+)
 
 // operation names what is queued now, for errors.
 type operation struct {
@@ -78,6 +82,9 @@ func cudaVersion(v int) string { return fmt.Sprintf("%d.%d", v/1000, v%1000/10) 
 
 // Precision is what products are computed in: F32 or BF16.
 func (d *Device) Precision() device.Precision { return d.precision }
+
+// TakesHalfWeights reports whether products are computed in bfloat16.
+func (d *Device) TakesHalfWeights() bool { return d.precision == device.PrecisionBF16 }
 
 // begin names the operation that follows.
 func (d *Device) begin(name string, dims ...int) {
@@ -167,13 +174,13 @@ func address(t device.Tensor) uintptr {
 	if t.Empty() {
 		return 0
 	}
-	return t.Mem.Addr + uintptr(4*t.Off)
+	return t.Mem.Addr + uintptr(t.DType.Size()*t.Off)
 }
 
 // outTensor is the address of a flat view that a kernel writes.
 func (d *Device) outTensor(t device.Tensor) uintptr {
 	if !t.Empty() {
-		d.changed(address(t), 4*t.Len)
+		d.changed(address(t), t.DType.Size()*t.Len)
 	}
 	return address(t)
 }
@@ -217,13 +224,23 @@ func (d *Device) Free(m *device.Memory) {
 	m.Addr, m.Bytes = 0, 0
 }
 
-// UploadF32 copies host values into a view.
-func (d *Device) UploadF32(dst device.Tensor, src []float32) { upload(d, dst, src) }
+// UploadF32 copies host values into a view, rounding them if it is of bfloat16.
+func (d *Device) UploadF32(dst device.Tensor, src []float32) {
+	if dst.DType != device.BF16 {
+		upload(d, dst, src)
+		return
+	}
+	half := make([]uint16, len(src))
+	for i, v := range src {
+		half[i] = device.ToBF16(v)
+	}
+	upload(d, dst, half)
+}
 
 // UploadI32 copies host values into a view.
 func (d *Device) UploadI32(dst device.Tensor, src []int32) { upload(d, dst, src) }
 
-func upload[T any](d *Device, dst device.Tensor, src []T) {
+func upload[T uint16 | int32 | float32](d *Device, dst device.Tensor, src []T) {
 	sameLength(dst.Len, len(src))
 	if len(src) == 0 {
 		return
@@ -231,8 +248,12 @@ func upload[T any](d *Device, dst device.Tensor, src []T) {
 	d.begin("upload", len(src))
 	to := d.outTensor(dst)
 	if d.ready() {
-		d.fail(d.stage.upload(to, unsafe.Slice((*byte)(unsafe.Pointer(&src[0])), 4*len(src))))
+		d.fail(d.stage.upload(to, bytesOf(src)))
 	}
+}
+
+func bytesOf[T uint16 | int32 | float32](s []T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(&s[0])), int(unsafe.Sizeof(s[0]))*len(s))
 }
 
 // DownloadF32 copies a view to the host and waits for it.
@@ -242,8 +263,15 @@ func (d *Device) DownloadF32(dst []float32, src device.Tensor) {
 		return
 	}
 	d.begin("download", len(dst))
-	if d.ready() {
-		d.fail(d.stage.download(unsafe.Slice((*byte)(unsafe.Pointer(&dst[0])), 4*len(dst)), address(src)))
+	if d.ready() && src.DType == device.BF16 {
+		half := make([]uint16, len(dst))
+		d.fail(d.stage.download(bytesOf(half), address(src)))
+		for i, v := range half {
+			dst[i] = device.FromBF16(v)
+		}
+		d.queued = 0
+	} else if d.ready() {
+		d.fail(d.stage.download(bytesOf(dst), address(src)))
 		d.queued = 0
 	}
 	if !d.ready() {

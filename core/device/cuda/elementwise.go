@@ -44,7 +44,7 @@ func (d *Device) clear(m device.Mat) {
 // Zero clears a view.
 func (d *Device) Zero(t device.Tensor) {
 	d.begin("zero", t.Len)
-	d.fill(d.outTensor(t), 0, 4*t.Len)
+	d.fill(d.outTensor(t), 0, t.DType.Size()*t.Len)
 }
 
 // Gather copies rows; a negative row gives zeros.

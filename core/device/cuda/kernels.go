@@ -12,7 +12,7 @@ import (
 var sources embed.FS
 
 // files are the kernels' sources, in the order in which they are compiled as one.
-var files = []string{"common", "elementwise", "columns", "rows", "layernorm", "loss", "optimizer", "convolution", "tile", "attention"}
+var files = []string{"common", "elementwise", "columns", "rows", "norm", "adapter", "loss", "optimizer", "convolution", "tile", "attention", "grouped"}
 
 func source() string {
 	var s strings.Builder
@@ -33,6 +33,10 @@ const (
 	mul kernel = iota
 	add
 	copyRows
+	geluRows
+	geluGrad
+	swiglu
+	swigluGrad
 	clearRows
 	dropout
 	toBF16
@@ -42,6 +46,14 @@ const (
 	addParts
 	layerNorm
 	layerNormGrad
+	rmsNorm
+	rmsNormGrad
+	scale
+	innerPieces
+	addInner
+	adaptedNorms
+	magnitude
+	magnitudeGrad
 	gather
 	rankRows
 	orderRows
@@ -66,23 +78,38 @@ const (
 	tapsDLogits
 	attentionDelta
 	sumTable
+	turn
 	// Of 32, 64 and 128 columns each.
 	attentionF32
 	attentionBF16     = attentionF32 + 3
 	attentionGradF32  = attentionBF16 + 3
 	attentionGradBF16 = attentionGradF32 + 3
-	kernels           = attentionGradBF16 + 3
+	groupedF32        = attentionGradBF16 + 3
+	groupedBF16       = groupedF32 + 3
+	groupedStatsF32   = groupedBF16 + 3
+	groupedStatsBF16  = groupedStatsF32 + 3
+	groupedKeysF32    = groupedStatsBF16 + 3
+	groupedKeysBF16   = groupedKeysF32 + 3
+	groupedQueryF32   = groupedKeysBF16 + 3
+	groupedQueryBF16  = groupedQueryF32 + 3
+	kernels           = groupedQueryBF16 + 3
 )
 
 // names are the kernels' in the source.
 var names = [kernels]string{
-	"mul", "add", "copy", "clear_rows", "dropout", "to_bf16", "finish_linear", "undo_linear", "norm_params", "add_parts", "layernorm", "layernorm_grad",
-	"gather", "rank_rows", "order_rows", "scatter_pieces", "scatter_runs", "count_labels", "loss_rows", "sum_columns", "mean_loss", "squared_error",
+	"mul", "add", "copy", "gelu_rows", "gelu_grad", "swiglu", "swiglu_grad", "clear_rows", "dropout", "to_bf16", "finish_linear", "undo_linear", "norm_params", "add_parts", "layernorm", "layernorm_grad",
+	"rmsnorm", "rmsnorm_grad", "scale", "inner_pieces", "add_inner", "adapted_norms", "magnitude", "magnitude_grad", "gather", "rank_rows", "order_rows", "scatter_pieces", "scatter_runs", "count_labels", "loss_rows", "sum_columns", "mean_loss", "squared_error",
 	"squared_error_grad", "sum_squares", "add_squares", "adamw", "first_non_finite", "depthwise", "depthwise_dx", "depthwise_dw", "taps_softmax",
-	"taps_forward", "taps_dv", "taps_dlogits", "attention_delta", "sum_table",
+	"taps_forward", "taps_dv", "taps_dlogits", "attention_delta", "sum_table", "turn",
 	"attention_float_32", "attention_float_64", "attention_float_128", "attention_bf16_32", "attention_bf16_64", "attention_bf16_128",
 	"attention_grad_float_32", "attention_grad_float_64", "attention_grad_float_128", "attention_grad_bf16_32", "attention_grad_bf16_64",
 	"attention_grad_bf16_128",
+	"grouped_float_32", "grouped_float_64", "grouped_float_128", "grouped_bf16_32", "grouped_bf16_64", "grouped_bf16_128",
+	"grouped_stats_float_32", "grouped_stats_float_64", "grouped_stats_float_128", "grouped_stats_bf16_32", "grouped_stats_bf16_64",
+	"grouped_stats_bf16_128",
+	"grouped_keys_float_32", "grouped_keys_float_64", "grouped_keys_float_128", "grouped_keys_bf16_32", "grouped_keys_bf16_64", "grouped_keys_bf16_128",
+	"grouped_queries_float_32", "grouped_queries_float_64", "grouped_queries_float_128", "grouped_queries_bf16_32", "grouped_queries_bf16_64",
+	"grouped_queries_bf16_128",
 }
 
 // Arguments of kernels, laid out as their structs in kernels/*.cu. Addresses are zero where an operand is absent.
@@ -103,9 +130,9 @@ type (
 		drop    dropArgs
 	}
 	castArgs struct {
-		x     view
-		z     pointer
-		ld, _ int32
+		x        view
+		z        pointer
+		ld, half int32
 	}
 	finishArgs struct {
 		y, pre, residual view
@@ -216,6 +243,60 @@ type (
 		_                                          int32
 		score                                      [maxHeads]uint8
 	}
+	gateArgs struct {
+		z, x, dy view
+		half     pointer
+	}
+	rmsArgs struct {
+		x, y              view
+		gamma, rstd, half pointer
+		eps               float32
+		_                 int32
+	}
+	rmsGradArgs struct {
+		x, dy, dx   view
+		gamma, rstd pointer
+	}
+	scaleArgs struct {
+		z, x   view
+		by     pointer
+		factor float32
+		_      int32
+	}
+	innerArgs struct {
+		x, y                  view
+		parts, out            pointer
+		factor                float32
+		pieces, accumulate, _ int32
+	}
+	adaptedArgs struct {
+		w, down, b view
+		by, norms  pointer
+		factor     float32
+		half       int32
+	}
+	magnitudeArgs struct {
+		x, residual, y  view
+		mag, norm, bias pointer
+	}
+	magnitudeGradArgs struct {
+		x, dy, dx        view
+		mag, norm, parts pointer
+	}
+	turnArgs struct {
+		z, x, table view
+		seq, dim    int32
+		sign        float32
+		_           int32
+	}
+	groupedArgs struct {
+		q, k, v, out, dOut, dq, dk, dv                          view
+		lengths, lse, delta                                     pointer
+		drop                                                    dropArgs
+		seq, dim, heads, kvHeads, batch, causal, window, vector int32
+		scale                                                   float32
+		_                                                       int32
+	}
 	tableArgs struct {
 		dRel       view
 		parts      pointer
@@ -229,6 +310,7 @@ const (
 	groupRows    = 128
 	runRows      = 64
 	squaresPiece = 16384
+	innerPiece   = 16384
 	threads      = 256
 )
 

@@ -27,25 +27,27 @@ func (d *Device) gemm(g device.Gemm) {
 // productOf turns a row-major product into cuBLASLt's column-major one: C = A·B is Cᵀ = Bᵀ·Aᵀ, and a row-major matrix is the transpose of a
 // column-major one in the same memory.
 func (d *Device) productOf(g device.Gemm, k int) product {
-	a, b, c := in(g.A), in(g.B), d.out(g.C)
+	c := d.out(g.C)
 	p := product{
 		m: g.C.Cols, n: g.C.Rows, k: k, transA: g.TransB, transB: g.TransA,
 		half: d.precision == device.PrecisionBF16, c: c.at, ldc: int(c.ld), d: c.at, ldd: int(c.ld), batch: 1,
 	}
-	p.a, p.lda = d.operand(b)
-	p.b, p.ldb = d.operand(a)
+	p.a, p.lda = d.operand(g.B)
+	p.b, p.ldb = d.operand(g.A)
 	if g.Accumulate {
 		p.beta = 1
 	}
 	return p
 }
 
-// operand is a view as products take it: itself, or its copy in bfloat16.
-func (d *Device) operand(v view) (at uintptr, ld int) {
-	if d.precision == device.PrecisionBF16 {
-		return d.half(v)
+// operand is a matrix as products take it: itself, or its copy in bfloat16. Tensor cores want rows in whole groups of 16 bytes; of bfloat16 that is not
+// so laid out there is a copy too.
+func (d *Device) operand(m device.Mat) (at uintptr, ld int) {
+	v, half := in(m), m.T.DType == device.BF16
+	if d.precision != device.PrecisionBF16 || half && v.at%16 == 0 && v.ld%8 == 0 {
+		return v.at, int(v.ld)
 	}
-	return v.at, int(v.ld)
+	return d.half(v, half)
 }
 
 // LinearForward is Y = Residual + Drop(act(X·Wᵀ + Bias)). Bias and residual are cuBLASLt's business where nothing stands between; its GELU is an

@@ -9,6 +9,9 @@ import (
 // lossBytes is how much memory the logits of a chunk of rows may have: about what the second-level cache of a large GPU holds.
 const lossBytes = 64 << 20
 
+// leastLossRows are in a chunk all the same, since every chunk reads all weights.
+const leastLossRows = 512
+
 // CrossEntropy is the mean of -log softmax(X·Wᵀ + Bias) at the label over labelled rows, and its gradient, a chunk of rows at a time.
 func (d *Device) CrossEntropy(c device.CrossEntropy) {
 	c.Check()
@@ -22,8 +25,13 @@ func (d *Device) CrossEntropy(c device.CrossEntropy) {
 		d.fill(d.outTensor(c.Loss), 0, 4)
 		return
 	}
-	t := crossEntropy{CrossEntropy: c, ld: ceil(classes, 8) * 8}
-	t.chunk = min(rows, max(1, lossBytes/(4*t.ld)))
+	d.crossEntropy(c, min(rows, max(leastLossRows, lossBytes/(4*classes))))
+}
+
+// crossEntropy is CrossEntropy in chunks of the given number of rows.
+func (d *Device) crossEntropy(c device.CrossEntropy, chunk int) {
+	rows, classes := c.X.Rows, c.W.Rows
+	t := chunkedLoss{CrossEntropy: c, chunk: chunk, ld: ceil(classes, 8) * 8}
 	t.scale, t.losses = d.take(4), d.take(8*rows)
 	t.logits, t.parts = d.take(4*t.chunk*t.ld), d.take(4*ceil(t.chunk, groupRows)*classes)
 	if d.precision == device.PrecisionBF16 {
@@ -40,22 +48,22 @@ func (d *Device) CrossEntropy(c device.CrossEntropy) {
 	}
 }
 
-// crossEntropy is one call and its working memory: 1/count, a loss per row, the chunk's logits, their gradient in bfloat16, and partial sums of it. Rows of
+// chunkedLoss is one call and its working memory: 1/count, a loss per row, the chunk's logits, their gradient in bfloat16, and partial sums of it. Rows of
 // logits are ld elements apart, so that all are aligned.
-type crossEntropy struct {
+type chunkedLoss struct {
 	device.CrossEntropy
 	chunk, ld                          int
 	scale, losses, logits, half, parts uintptr
 }
 
 // lossChunk does rows [first, first+n).
-func (d *Device) lossChunk(t crossEntropy, first, n int) {
+func (d *Device) lossChunk(t chunkedLoss, first, n int) {
 	x, classes := t.X.RowsView(first, n), t.W.Rows
 	gradient := !t.DX.Empty() || !t.DW.Empty() || !t.DBias.Empty()
 	z := view{at: t.logits, rows: int32(n), cols: int32(classes), ld: int32(t.ld)}
 	p := product{m: classes, n: n, k: x.Cols, transA: true, half: t.half != 0, c: z.at, ldc: t.ld, d: z.at, ldd: t.ld, batch: 1}
-	p.a, p.lda = d.operand(in(t.W))
-	p.b, p.ldb = d.operand(in(x))
+	p.a, p.lda = d.operand(t.W)
+	p.b, p.ldb = d.operand(x)
 	d.multiply(p)
 	a := lossArgs{z: z, bias: address(t.Bias), labels: address(t.Labels) + uintptr(4*first), scale: t.scale, losses: t.losses + uintptr(8*first)}
 	if gradient {
@@ -73,7 +81,7 @@ func (d *Device) lossChunk(t crossEntropy, first, n int) {
 	if !t.DX.Empty() {
 		p := product{m: x.Cols, n: n, k: classes, batch: 1, half: t.half != 0}
 		dx := d.out(t.DX.RowsView(first, n))
-		p.a, p.lda = d.operand(in(t.W))
+		p.a, p.lda = d.operand(t.W)
 		p.c, p.ldc, p.d, p.ldd = dx.at, int(dx.ld), dx.at, int(dx.ld)
 		p.b, p.ldb = grad, t.ld
 		d.multiply(p)
@@ -81,7 +89,7 @@ func (d *Device) lossChunk(t crossEntropy, first, n int) {
 	if !t.DW.Empty() {
 		p := product{m: x.Cols, n: classes, k: n, batch: 1, transB: true, half: t.half != 0}
 		dw := d.out(t.DW)
-		p.a, p.lda = d.operand(in(x))
+		p.a, p.lda = d.operand(x)
 		p.c, p.ldc, p.d, p.ldd = dw.at, int(dw.ld), dw.at, int(dw.ld)
 		p.b, p.ldb = grad, t.ld
 		if first > 0 {

@@ -118,31 +118,40 @@ func size(bytes int) string {
 	return fmt.Sprintf("%.2f GB", float64(bytes)/1e9)
 }
 
-// shadow is the copy of an operand rounded to bfloat16: rows of ld elements, zeros behind the columns.
+// shadow is the copy of an operand rounded to bfloat16: rows of ld elements, zeros behind the columns. half says that the operand is bfloat16 itself.
 type shadow struct {
-	of view
-	at uintptr
-	ld int
+	of   view
+	half bool
+	at   uintptr
+	ld   int
 }
 
 func (s shadow) overlaps(lo, hi uintptr) bool {
-	end := s.of.at + uintptr(4*((int(s.of.rows)-1)*int(s.of.ld)+int(s.of.cols)))
+	bytes := 4
+	if s.half {
+		bytes = 2
+	}
+	end := s.of.at + uintptr(bytes*((int(s.of.rows)-1)*int(s.of.ld)+int(s.of.cols)))
 	return s.of.at < hi && lo < end
 }
 
 // half gives an operand's copy in bfloat16, made when there is none.
-func (d *Device) half(v view) (uintptr, int) {
+func (d *Device) half(v view, half bool) (uintptr, int) {
 	for _, s := range d.shadows {
-		if s.of == v {
+		if s.of == v && s.half == half {
 			return s.at, s.ld
 		}
 	}
 	ld := ceil(int(v.cols), 8) * 8
-	s := shadow{of: v, at: d.take(2 * ld * int(v.rows)), ld: ld}
+	s := shadow{of: v, half: half, at: d.take(2 * ld * int(v.rows)), ld: ld}
 	if !d.ready() {
 		return 0, ld
 	}
-	each(d, toBF16, int(v.rows)*ld/2, &castArgs{x: v, z: s.at, ld: int32(ld)})
+	a := castArgs{x: v, z: s.at, ld: int32(ld)}
+	if half {
+		a.half = 1
+	}
+	each(d, toBF16, int(v.rows)*ld/2, &a)
 	d.shadows = append(d.shadows, s)
 	return s.at, ld
 }

@@ -40,7 +40,7 @@ KERNEL(undo_linear, UndoArgs, 256) {
   if (threadIdx.x < 32 && j < cols) a.parts[(long long)blockIdx.y * cols + j] = sum;
 }
 
-// NormParamsArgs: gradients of gamma and beta of a group of rows.
+// NormParamsArgs: gradients of gamma and beta of a group of rows. Without a mean it is zero and there is no beta.
 struct NormParamsArgs { View x, dy; const float *mean, *rstd; float *gamma_parts, *beta_parts; Drop drop; };
 
 KERNEL(norm_params, NormParamsArgs, 256) {
@@ -50,14 +50,14 @@ KERNEL(norm_params, NormParamsArgs, 256) {
   if (j < cols)
     for (int i = first + threadIdx.x / 32; i < last; i += 8) {
       float g = dropped(a.drop, (uint32_t)i * (uint32_t)cols + j, row_of(a.dy, i)[j]);
-      gamma += g * (row_of(a.x, i)[j] - a.mean[i]) * a.rstd[i];
+      gamma += g * (row_of(a.x, i)[j] - (a.mean ? a.mean[i] : 0.f)) * a.rstd[i];
       beta += g;
     }
   gamma = column_total(gamma);
   beta = column_total(beta);
   if (threadIdx.x < 32 && j < cols) {
     a.gamma_parts[(long long)blockIdx.y * cols + j] = gamma;
-    a.beta_parts[(long long)blockIdx.y * cols + j] = beta;
+    if (a.beta_parts) a.beta_parts[(long long)blockIdx.y * cols + j] = beta;
   }
 }
 

@@ -14,6 +14,39 @@ KERNEL(copy, BinaryArgs, 256) {
   EACH(i, j, a.z.rows, a.z.cols) row_of(a.z, i)[j] = row_of(a.x, i)[j];
 }
 
+KERNEL(gelu_rows, BinaryArgs, 256) {
+  EACH(i, j, a.z.rows, a.z.cols) row_of(a.z, i)[j] = gelu(row_of(a.x, i)[j]);
+}
+
+// z = y·gelu'(x)
+KERNEL(gelu_grad, BinaryArgs, 256) {
+  EACH(i, j, a.z.rows, a.z.cols) row_of(a.z, i)[j] = row_of(a.y, i)[j] * gelu_slope(row_of(a.x, i)[j]);
+}
+
+// GateArgs: x holds the columns of the gate, then those of up. z = silu(gate)·up, or, given dy, the gradient of x.
+struct GateArgs { View z, x, dy; bf16* half; };
+
+KERNEL(swiglu, GateArgs, 256) {
+  EACH(i, j, a.z.rows, a.z.cols) {
+    const float* x = row_of(a.x, i);
+    float gate = x[j], v = gate / (1.f + expf(-gate)) * x[a.z.cols + j];
+    row_of(a.z, i)[j] = v;
+    store_half(a.half, i, a.z.cols, j, v);
+  }
+}
+
+// With s the sigmoid of the gate: silu' = s·(1 + gate·(1-s)).
+KERNEL(swiglu_grad, GateArgs, 256) {
+  int n = a.dy.cols;
+  EACH(i, j, a.dy.rows, n) {
+    const float* x = row_of(a.x, i);
+    float gate = x[j], s = 1.f / (1.f + expf(-gate)), g = row_of(a.dy, i)[j];
+    float* z = row_of(a.z, i);
+    z[j] = g * x[n + j] * s * (1.f + gate * (1.f - s));
+    z[n + j] = g * gate * s;
+  }
+}
+
 KERNEL(clear_rows, BinaryArgs, 256) {
   EACH(i, j, a.z.rows, a.z.cols) row_of(a.z, i)[j] = 0.f;
 }
@@ -22,15 +55,18 @@ KERNEL(dropout, BinaryArgs, 256) {
   EACH(i, j, a.z.rows, a.z.cols) row_of(a.z, i)[j] = dropped(a.drop, (uint32_t)at_, row_of(a.x, i)[j]);
 }
 
-// CastArgs: z is rows×ld, dense, and gets x rounded to bfloat16; columns beyond x's are zero.
-struct CastArgs { View x; bf16* z; int ld, unused; };
+// CastArgs: z is rows×ld, dense, and gets x rounded to bfloat16; columns beyond x's are zero. half says that x is bfloat16.
+struct CastArgs { View x; bf16* z; int ld, half; };
+
+__device__ __forceinline__ float cast_from(const CastArgs& a, int i, int j) {
+  if (j >= a.x.cols) return 0.f;
+  return a.half ? load((const bf16*)a.x.p + (long long)i * a.x.ld + j) : row_of(a.x, i)[j];
+}
 
 KERNEL(to_bf16, CastArgs, 256) {
   int pairs = a.ld / 2;
   EACH(i, j, a.x.rows, pairs) {
-    const float* x = row_of(a.x, i);
-    float low = 2 * j < a.x.cols ? x[2 * j] : 0.f, high = 2 * j + 1 < a.x.cols ? x[2 * j + 1] : 0.f;
-    ((uint32_t*)(a.z + (long long)i * a.ld))[j] = pack_bf16(low, high);
+    ((uint32_t*)(a.z + (long long)i * a.ld))[j] = pack_bf16(cast_from(a, i, 2 * j), cast_from(a, i, 2 * j + 1));
   }
 }
 

@@ -3,6 +3,13 @@
 // are multiplied by ordinary arithmetic in the same layout.
 
 template <class S> struct Tile;
+// rounded is x as a tile holds it.
+template <class S> __device__ __forceinline__ float rounded(float x) {
+  S s;
+  store(&s, x);
+  return load(&s);
+}
+
 template <> struct Tile<float> { static constexpr int rows = 32, pad = 1; };
 template <> struct Tile<bf16> { static constexpr int rows = 64, pad = 8; };
 
