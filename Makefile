@@ -34,12 +34,12 @@ fmt:
 bench:
 	$(GO) test -run '^$$' -bench . ./core/device/... ./tui/...
 
-# What a GPU is measured with. The machine with the GPU needs only .gpu (and python3 with torch): python3 .gpu/gpu-bench.py
+# What a GPU is measured with. The machine with the GPU needs only .gpu (and python3 with torch, transformers and peft): python3 .gpu/gpu-bench.py
 TORCH_PEER ?= ../shared/bench/torch_flexibert.py
 
 gpu-bench:
 	mkdir -p .gpu
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o .gpu/flexi .
 	CGO_ENABLED=0 $(GO) test -c -trimpath -ldflags '-s -w' -o .gpu/cuda.test ./core/device/cuda
-	cp -f scripts/gpu-bench.py $(TORCH_PEER) .gpu
+	cp -f scripts/gpu-bench.py scripts/peft_bench.py $(TORCH_PEER) .gpu
 	if command -v nvidia-smi >/dev/null; then python3 .gpu/gpu-bench.py; else echo "no GPU here: carry .gpu to one and run python3 .gpu/gpu-bench.py there"; fi

@@ -54,6 +54,7 @@ func (a *app) benchFlexoraCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&b.Model, "model", "", "folder or file of the pretrained model")
+	f.BoolVar(&b.Random, "random", false, "draw the weights, so that --model needs no more than a config.json")
 	f.IntVar(&b.Batch, "batch", 32, "rows per step")
 	f.IntVar(&b.Seq, "seq", 128, "tokens per row")
 	f.IntVar(&b.Steps, "steps", 5, "steps timed, after three that are not")

@@ -17,6 +17,7 @@ import (
 // Bench measures LoRA training of a pretrained model on random tokens.
 type Bench struct {
 	Model                   string
+	Random                  bool // weights are drawn: Model needs no more than a config.json
 	Batch, Seq, Steps, Warm int
 	LoRA                    LoRAConfig
 	Recompute               bool // see model.Pretrained
@@ -69,7 +70,11 @@ func (n noise) Batch(_, i int) text.Batch {
 
 // Run measures the median of full steps: forward, backward, AdamW on adapters and head, with dropout as the model has it.
 func (b Bench) Run(ctx context.Context, dev device.Device) (BenchResult, error) {
-	base, err := hub.Open(b.Model)
+	open := hub.Open
+	if b.Random {
+		open = hub.Shape
+	}
+	base, err := open(b.Model)
 	if err != nil {
 		return BenchResult{}, err
 	}
@@ -85,9 +90,11 @@ func (b Bench) Run(ctx context.Context, dev device.Device) (BenchResult, error) 
 		b.LoRA.Targets = defaultTargets(base)
 	}
 	r := BenchResult{Model: b.Model, Device: dev.Describe(), Batch: b.Batch, Seq: b.Seq}
-	weights, _, err := base.Weights(o)
-	if err != nil {
-		return r, err
+	var weights []model.NamedTensor
+	if !b.Random {
+		if weights, _, err = base.Weights(o); err != nil {
+			return r, err
+		}
 	}
 	source := noise{b, vocab, o}
 	lora := b.LoRA.adapters(nil, false)

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"gorgonia.org/gorgonia"
@@ -160,15 +162,25 @@ func (n *Net) allocate(layers int) (err error) {
 	return n.SetMultipliers(slices.Repeat([]float64{1}, layers))
 }
 
+// initialise draws parameters side by side, each from a stream of its own; one at a time goes to the device.
 func (n *Net) initialise(f flat, values device.Tensor, seed uint64) {
-	var host []float32
+	var all sync.WaitGroup
+	var upload sync.Mutex
+	room := make(chan struct{}, runtime.GOMAXPROCS(0))
 	for _, p := range f.list {
-		host = append(host[:0], make([]float32, p.elements())...)
-		for _, e := range p.exported() {
-			p.init.fill(host[e.offset:][:e.elements()], seed, e.name, e.shape)
-		}
-		n.dev.UploadF32(values.Slice(p.offset, len(host)), host)
+		room <- struct{}{}
+		all.Go(func() {
+			defer func() { <-room }()
+			host := make([]float32, p.elements())
+			for _, e := range p.exported() {
+				p.init.fill(host[e.offset:][:e.elements()], seed, e.name, e.shape)
+			}
+			upload.Lock()
+			defer upload.Unlock()
+			n.dev.UploadF32(values.Slice(p.offset, len(host)), host)
+		})
 	}
+	all.Wait()
 }
 
 // Close gives the device memory back; the Net and its tensors are dead afterwards.

@@ -35,14 +35,26 @@ type Model struct {
 
 // Open finds a model. Nothing but the configuration is read.
 func Open(path string) (*Model, error) {
-	m, err := open(path)
+	m, err := Shape(path)
+	if err != nil || m.llama2c {
+		return m, err
+	}
+	if m.files, err = weightFiles(path); err != nil {
+		return nil, fmt.Errorf("open model %s: %w", path, err)
+	}
+	return m, nil
+}
+
+// Shape is Open of a model whose weights need not be there: a folder with a config.json will do.
+func Shape(path string) (*Model, error) {
+	m, err := shape(path)
 	if err != nil {
 		return nil, fmt.Errorf("open model %s: %w", path, err)
 	}
 	return m, nil
 }
 
-func open(path string) (*Model, error) {
+func shape(path string) (*Model, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -61,8 +73,7 @@ func open(path string) (*Model, error) {
 	if err := m.configure(text); err != nil {
 		return nil, fmt.Errorf("config.json: %w", err)
 	}
-	m.files, err = weightFiles(path)
-	return m, err
+	return m, nil
 }
 
 // packed opens path, or path.gz unpacked.
