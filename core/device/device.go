@@ -14,6 +14,16 @@ package device
 
 import "context"
 
+// ErrFull is wrapped by errors of a device that has not as much memory as was asked for.
+var ErrFull error = fullError{}
+
+type fullError struct{}
+
+func (fullError) Error() string { return "the device's memory is full" }
+
+// Crowded says that fewer trainings at once would have had room: core/run looks for it.
+func (fullError) Crowded() bool { return true }
+
 // Device is memory plus kernels. One Device is used by one goroutine at a time.
 type Device interface {
 	// Name is "cpu" or "cuda:0".

@@ -26,6 +26,8 @@ type active struct {
 	spent    bool // Next said ErrDone
 	results  int  // trainings that ended, to see whether one did while Next thought
 
+	room int // trainings at once that the device has memory for, as far as was found out; 0: all workers
+
 	standing
 	events      []Event
 	surrogate   *Surrogate
@@ -132,6 +134,17 @@ func (a *active) busy() int {
 	n := 0
 	for _, s := range a.slots {
 		if s.trial >= 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// training counts the slots whose training is under way; others may wait to try again.
+func (a *active) training() int {
+	n := 0
+	for _, s := range a.slots {
+		if s.worker != nil {
 			n++
 		}
 	}

@@ -51,6 +51,25 @@ func (c *Controller) waitToRetry(a *active, s *slot, t Trial) {
 	})
 }
 
+// crowded is an error that comes of too many trainings at once, such as that of a device whose memory is full.
+type crowded interface {
+	error
+	Crowded() bool
+}
+
+func isCrowded(err error) bool {
+	e, ok := errors.AsType[crowded](err)
+	return ok && e.Crowded()
+}
+
+// makeRoom puts a trial that others left no room for back into the queue, with its checkpoint and without a failed attempt, and lets fewer train at once
+// until the run is started again or given another number of workers.
+func (c *Controller) makeRoom(a *active, t *Trial, err error) {
+	a.room = a.training() - 1
+	t.State = waitingState(*t)
+	c.event(a, t.ID, "warn", fmt.Sprintf("%v; %d at once are too many, so %d train from now on and this one waits", err, a.room+1, a.room))
+}
+
 // findHung gives up trainings that have shown no sign of life for too long. Time in which this process did not run (a suspended machine, a stopped job)
 // does not count: between two looks at most longestGap does.
 func (c *Controller) findHung() {

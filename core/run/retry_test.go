@@ -3,6 +3,8 @@ package run_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -200,4 +202,59 @@ func TestClockSetBack(t *testing.T) {
 	}
 	b = b.kill()
 	same(t, "best so far, after the next start", b.untilState(r.ID, run.Done).BestSoFar, best)
+}
+
+// full is the error of a device that has no memory left.
+type full struct{}
+
+func (full) Error() string { return "the device's memory is full" }
+func (full) Crowded() bool { return true }
+
+// TestFullDevice: trainings that a full device refuses wait with what they have, without a failed attempt, and fewer train at once; one that is refused
+// alone fails. Another number of workers is tried anew.
+func TestFullDevice(t *testing.T) {
+	kind := &runtest.Kind{Steps: 4, SaveEvery: 1}
+	var mu sync.Mutex
+	const last = 3
+	held, most, room := map[int]bool{}, 0, 2
+	kind.OnStep = func(_ context.Context, tr run.Trial, step int) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if step == last {
+			delete(held, tr.ID)
+			return nil
+		}
+		if !held[tr.ID] && len(held) >= room {
+			return fmt.Errorf("train: %w", full{})
+		}
+		held[tr.ID] = true
+		most = max(most, len(held))
+		return nil
+	}
+	b := newRig(t, kind)
+	r := b.create(run.Run{Budget: 9, Seed: 5, Workers: 4})
+	v := b.untilState(r.ID, run.Done)
+	if len(v.Trials) != 9 || most > 2 {
+		t.Errorf("%d trials, %d at once", len(v.Trials), most)
+	}
+	for _, tr := range v.Trials {
+		if tr.State != run.Done || tr.Attempt != 1 || tr.Error != "" {
+			t.Errorf("trial %d is %s after %d attempts: %q", tr.ID, tr.State, tr.Attempt, tr.Error)
+		}
+	}
+	warnings := texts(v, "warn")
+	if len(warnings) == 0 || len(warnings) > 3 {
+		t.Fatalf("%d warnings: %q", len(warnings), warnings)
+	}
+	contains(t, "warning", warnings[0], "train: the device's memory is full", "train from now on and this one waits")
+	if v.Run.Workers != 4 {
+		t.Errorf("the run's own number of workers became %d", v.Run.Workers)
+	}
+
+	room = 0
+	b.ok(run.Command{Verb: run.Resume, Run: r.ID, Budget: 10})
+	v = b.until(r.ID, "a trial failed", func(v run.RunView) bool { return len(v.Trials) > 9 && v.Trials[9].State == run.Failed })
+	if n := v.Trials[9].Attempt; n != 3 {
+		t.Errorf("a trial that is refused alone was tried %d times", n)
+	}
 }

@@ -21,7 +21,7 @@ func (c *Controller) start(a *active) {
 	a.halted = make(chan struct{})
 	a.waiting, a.spent = false, false
 	a.ctx, a.cancel = context.WithCancel(c.ctx)
-	a.slots = nil
+	a.slots, a.room = nil, 0
 	a.fitSlots()
 	c.save(a)
 	c.event(a, -1, "state", "running")

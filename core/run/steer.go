@@ -96,7 +96,7 @@ func (c *Controller) set(a *active, cmd Command) Reply {
 		c.compareAnew(a)
 	}
 	if workers > 0 {
-		a.Workers = workers
+		a.Workers, a.room = workers, 0
 	}
 	c.changedRun(a)
 	text := a.ID + ": " + strings.Join(cmd.Changes, ", ")
@@ -132,9 +132,13 @@ func (c *Controller) changedRun(a *active) {
 	}
 }
 
-// fitSlots brings the slots to the number of workers. A training in a slot that is too many goes on to its end.
+// fitSlots brings the slots to the number of workers, or of those there is room for. A training in a slot that is too many goes on to its end.
 func (a *active) fitSlots() {
-	for len(a.slots) > a.Workers {
+	workers := a.Workers
+	if a.room > 0 {
+		workers = min(workers, a.room)
+	}
+	for len(a.slots) > workers {
 		i := len(a.slots) - 1
 		for i >= 0 && a.slots[i].trial >= 0 {
 			i--
@@ -144,7 +148,7 @@ func (a *active) fitSlots() {
 		}
 		a.slots = slices.Delete(slices.Clone(a.slots), i, i+1)
 	}
-	for id := 0; len(a.slots) < a.Workers; id++ {
+	for id := 0; len(a.slots) < workers; id++ {
 		if !slices.ContainsFunc(a.slots, func(s *slot) bool { return s.id == id }) {
 			a.slots = append(a.slots, &slot{id: id, trial: -1})
 		}

@@ -79,6 +79,8 @@ func (c *Controller) trained(a *active, t Trial, w *worker, r Result, weights st
 		t.State, t.Reason, t.Checkpoint, t.Earlier, t.Ended = Stopped, err.Error(), "", "", a.endTime(c.opts.Clock())
 	case errors.Is(err, ErrPaused) && w.ShouldPause(), a.ctx.Err() != nil:
 		t.State = waitingState(t)
+	case isCrowded(err) && a.training() > 1:
+		c.makeRoom(a, &t, err)
 	default:
 		again = c.failed(a, &t, err)
 	}

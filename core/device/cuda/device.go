@@ -192,7 +192,7 @@ func (d *Device) Alloc(bytes int) (*device.Memory, error) {
 	}
 	d.begin("allocation")
 	at, err := d.drv.alloc(max(bytes, 4))
-	if errors.Is(err, ErrFull) {
+	if errors.Is(err, device.ErrFull) {
 		d.drop()
 		at, err = d.drv.alloc(max(bytes, 4))
 	}

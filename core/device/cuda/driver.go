@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"unsafe"
+
+	"flexi/core/device"
 )
 
 // driver is what a Device needs of a GPU: memory, copies, kernels and matrix products, in the order of one stream. libcuda implements it; in tests, the
@@ -73,8 +75,6 @@ var (
 	ErrOldDriver = errors.New("the NVIDIA driver is too old")
 	// ErrMissingLibrary is returned where NVRTC or cuBLASLt is not found.
 	ErrMissingLibrary = errors.New("a CUDA library is missing")
-	// ErrFull is returned where the GPU has not as much memory as was asked for.
-	ErrFull = errors.New("the GPU's memory is full")
 	// ErrLost is returned when the GPU stopped working; the Device is dead, and so is everything in its memory.
 	ErrLost = errors.New("the GPU was lost")
 )
@@ -110,7 +110,7 @@ func (r *result) Error() string { return fmt.Sprintf("%s: %s (%d)", r.call, r.te
 func (r *result) Unwrap() error {
 	switch {
 	case r.code == outOfMemory:
-		return ErrFull
+		return device.ErrFull
 	case r.code.lost():
 		return ErrLost
 	}

@@ -39,8 +39,8 @@ func TestFullGPUSaysWhoHasIt(t *testing.T) {
 	h.limit = 1 << 20
 	d := openOn(t, h, device.PrecisionF32)
 	_, err := d.Alloc(200 << 20)
-	if !errors.Is(err, ErrFull) {
-		t.Errorf("not ErrFull: %v", err)
+	if !errors.Is(err, device.ErrFull) {
+		t.Errorf("not device.ErrFull: %v", err)
 	}
 	contains(t, err, "0.21 GB asked for", "1.0 MB of 1.0 MB free", "python3 (process 4711) 3.22 GB", "smaller batch")
 	if err := d.Sync(context.Background()); err != nil {
@@ -121,7 +121,7 @@ func TestGPULostAtAnyKernel(t *testing.T) {
 }
 
 func TestCodesOfALostGPU(t *testing.T) {
-	for c, want := range map[code]error{2: ErrFull, 46: ErrLost, 214: ErrLost, 700: ErrLost, 719: ErrLost, 1: nil} {
+	for c, want := range map[code]error{2: device.ErrFull, 46: ErrLost, 214: ErrLost, 700: ErrLost, 719: ErrLost, 1: nil} {
 		if got := (&result{"cuLaunchKernel", c, ""}).Unwrap(); got != want {
 			t.Errorf("code %d is %v, want %v", c, got, want)
 		}

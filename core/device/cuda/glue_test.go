@@ -193,8 +193,8 @@ func TestFullGPUThroughTheDriversInterface(t *testing.T) {
 	d := s.open(t, device.PrecisionF32)
 	s.put(setLimit, s.read(getUsed)+1000)
 	_, err := d.Alloc(5 << 20)
-	if !errors.Is(err, ErrFull) {
-		t.Errorf("not ErrFull: %v", err)
+	if !errors.Is(err, device.ErrFull) {
+		t.Errorf("not device.ErrFull: %v", err)
 	}
 	contains(t, err, "5.2 MB asked for", "free", "fewer workers")
 }

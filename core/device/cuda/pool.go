@@ -71,7 +71,7 @@ func (d *Device) take(bytes int) uintptr {
 		return d.rec.again()
 	}
 	at, err := d.pool.take(bytes)
-	if errors.Is(err, ErrFull) && !d.rec.active() {
+	if errors.Is(err, device.ErrFull) && !d.rec.active() {
 		d.drop()
 		at, err = d.pool.take(bytes)
 	}
@@ -93,7 +93,7 @@ func (d *Device) give(at ...uintptr) {
 
 // noMemory says what was asked for, what is free and who has the rest.
 func (d *Device) noMemory(bytes int, err error) error {
-	if !errors.Is(err, ErrFull) {
+	if !errors.Is(err, device.ErrFull) {
 		return d.explain(err)
 	}
 	text := fmt.Sprintf("%s asked for, ", size(bytes))
@@ -108,7 +108,7 @@ func (d *Device) noMemory(bytes int, err error) error {
 	if len(others) > 0 {
 		text += "; processes on the GPU: " + strings.Join(others, ", ")
 	}
-	return fmt.Errorf("%w: %s; fewer workers, a smaller batch or shorter sequences need less", ErrFull, text)
+	return fmt.Errorf("%w: %s; fewer workers, a smaller batch or shorter sequences need less", device.ErrFull, text)
 }
 
 func size(bytes int) string {
