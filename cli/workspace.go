@@ -100,7 +100,11 @@ func (a *app) own(ctx context.Context) (*workspace, error) {
 	// The controller outlives ctx: an interrupt must still find it able to write checkpoints.
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	w.stop = cancel
-	if w.controller, err = run.New(own, store, []run.Kind{kind, finetune.NewKind(on)}, run.Options{Logger: w.log, Device: kind.Device(), Version: version(), Threads: runtime.NumCPU()}); err != nil {
+	options := run.Options{Logger: w.log, Device: kind.Device(), Version: version(), Threads: runtime.NumCPU()}
+	if read := on.Meter(); read != nil {
+		options.Load = func() run.Load { return run.Load(read()) }
+	}
+	if w.controller, err = run.New(own, store, []run.Kind{kind, finetune.NewKind(on)}, options); err != nil {
 		w.close(ctx)
 		return nil, err
 	}

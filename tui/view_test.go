@@ -216,3 +216,22 @@ func BenchmarkSnapshot(b *testing.B) {
 		m.refresh()
 	}
 }
+
+// A GPU's load is on the system screen, as far as the GPU tells it; a machine without one has no such line.
+func TestDeviceLoad(t *testing.T) {
+	s := fixture.Snapshot()
+	m := onSnapshot(t, s, 80, 24, Options{})
+	do(t, m, "6")
+	require.NotContains(t, m.draw(), "busy")
+	s.System.Load = &run.Load{Busy: 87, UsedBytes: 23 << 29, TotalBytes: 140 << 30, Celsius: 56, MHz: 1755, MostMHz: 1980}
+	for load, want := range map[run.Load]string{
+		*s.System.Load: "load       87% busy, 11.5 GiB of 140 GiB in use, 56 °C, 1755 of 1980 MHz",
+		{Busy: run.Unknown, TotalBytes: 2 << 30, UsedBytes: 1 << 30, Celsius: 40, MHz: run.Unknown, MostMHz: 1980}: "load       1.00 GiB of 2.00 GiB in use, 40 °C",
+		{Busy: run.Unknown, Celsius: run.Unknown, MHz: run.Unknown, MostMHz: run.Unknown}:                          "load       the device does not tell",
+	} {
+		s.System.Load = &load
+		m := onSnapshot(t, s, 80, 24, Options{})
+		do(t, m, "6")
+		require.Contains(t, m.draw(), want)
+	}
+}

@@ -46,6 +46,17 @@ type Device interface {
 	Kernels
 }
 
+// Unknown stands in a Load for what a device does not tell.
+const Unknown = -1
+
+// Load is what a device with memory of its own does at a moment, all programs on it together.
+type Load struct {
+	Busy                  int   // percent of the last second in which something was computed
+	UsedBytes, TotalBytes int64 // TotalBytes is 0 if unknown
+	Celsius               int
+	MHz, MostMHz          int // clock of the processors, and the highest it may have
+}
+
 // Kernels is what models and optimisers are made of. Formulas are in the comments of the parameter types.
 type Kernels interface {
 	// Gemm computes C = A·B with optional transposes, or C += A·B.

@@ -10,6 +10,7 @@ type Options struct {
 	Logger  *slog.Logger
 	Clock   func() time.Time // nil: time.Now
 	Device  string           // shown to viewers
+	Load    func() Load      // of the device, asked once a second beside the trainings; nil where nobody knows it
 	Version string
 	// Threads is the number of processor threads that the workers of a run share.
 	Threads int

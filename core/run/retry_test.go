@@ -217,7 +217,9 @@ func TestFullDevice(t *testing.T) {
 	var mu sync.Mutex
 	const last = 3
 	held, most, room := map[int]bool{}, 0, 2
-	kind.OnStep = func(_ context.Context, tr run.Trial, step int) error {
+	refused := make(chan struct{})
+	refuse := sync.OnceFunc(func() { close(refused) })
+	enter := func(tr run.Trial, step int) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if step == last {
@@ -225,11 +227,22 @@ func TestFullDevice(t *testing.T) {
 			return nil
 		}
 		if !held[tr.ID] && len(held) >= room {
+			refuse()
 			return fmt.Errorf("train: %w", full{})
 		}
 		held[tr.ID] = true
 		most = max(most, len(held))
 		return nil
+	}
+	kind.OnStep = func(ctx context.Context, tr run.Trial, step int) error {
+		if err := enter(tr, step); err != nil {
+			return err
+		}
+		select {
+		case <-refused: // those that have room hold it until another was refused
+		case <-ctx.Done():
+		}
+		return ctx.Err()
 	}
 	b := newRig(t, kind)
 	r := b.create(run.Run{Budget: 9, Seed: 5, Workers: 4})

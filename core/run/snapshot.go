@@ -60,6 +60,18 @@ type System struct {
 	RSSBytes   uint64
 	CPUs       int
 	CPUPercent float64 // of this process, 100 per core
+	Load       *Load   // of the device; nil where nobody knows it
+}
+
+// Unknown stands in a Load for what the device does not tell.
+const Unknown = -1
+
+// Load is what a device with memory of its own does, all programs on it together.
+type Load struct {
+	Busy                  int   // percent of the last second in which something was computed
+	UsedBytes, TotalBytes int64 // TotalBytes is 0 if unknown
+	Celsius               int
+	MHz, MostMHz          int // clock of the processors, and the highest it may have
 }
 
 // Viewer is how a screen talks to the controller, in the same process or over a connection.

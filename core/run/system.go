@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"runtime/metrics"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,10 +16,14 @@ type systemMeter struct {
 	last    time.Time
 	lastCPU float64
 	percent float64
+
+	ask  func() Load // nil where nobody knows
+	load atomic.Pointer[Load]
+	busy atomic.Bool // asking: a driver may take its time
 }
 
 func newSystemMeter(o Options) *systemMeter {
-	return &systemMeter{base: System{Version: o.Version, PID: os.Getpid(), Started: o.Clock(), CPUs: runtime.NumCPU()}}
+	return &systemMeter{base: System{Version: o.Version, PID: os.Getpid(), Started: o.Clock(), CPUs: runtime.NumCPU()}, ask: o.Load}
 }
 
 // read is called by the controller's loop alone.
@@ -34,9 +39,23 @@ func (m *systemMeter) read(now time.Time) System {
 			m.percent = 100 * (used - m.lastCPU) / now.Sub(m.last).Seconds()
 		}
 		m.last, m.lastCPU = now, used
+		m.askLoad()
 	}
+	s.Load = m.load.Load()
 	s.CPUPercent = m.percent
 	return s
+}
+
+// askLoad brings the load up to date in its own time; while one question is not answered there is no second.
+func (m *systemMeter) askLoad() {
+	if m.ask == nil || m.busy.Swap(true) {
+		return
+	}
+	go func() {
+		defer m.busy.Store(false)
+		l := m.ask()
+		m.load.Store(&l)
+	}()
 }
 
 // residentBytes is the second field of /proc/self/statm, in pages; 0 where there is no /proc.

@@ -90,6 +90,18 @@ func (c Choice) Open(threads int, p device.Precision) (Device, error) {
 	return cpu.New(threads, p)
 }
 
+// Meter gives a function that reads the load of a GPU; nil for the CPU, and where the driver tells nothing.
+func (c Choice) Meter() func() device.Load {
+	if !c.cuda {
+		return nil
+	}
+	m, err := cuda.OpenMeter(c.index)
+	if err != nil {
+		return nil
+	}
+	return m.Read
+}
+
 // Resolve is the precision that the device computes in when p is asked for.
 func (c Choice) Resolve(p device.Precision) (device.Precision, error) {
 	if c.cuda {

@@ -41,8 +41,10 @@ var standLibraries = sync.OnceValues(func() (*stand, error) {
 	if err != nil {
 		return nil, errors.Join(err, errors.New(string(out)))
 	}
-	if err := os.Symlink(library, filepath.Join(dir, blasNames[0])); err != nil {
-		return nil, err
+	for _, name := range []string{blasNames[0], nvmlNames[0]} {
+		if err := os.Symlink(library, filepath.Join(dir, name)); err != nil {
+			return nil, err
+		}
 	}
 	handle, err := purego.Dlopen(library, purego.RTLD_NOW|purego.RTLD_GLOBAL)
 	if err != nil {
@@ -188,6 +190,21 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 	}
 }
 
+func TestMeterThroughTheDriversInterface(t *testing.T) {
+	newStand(t)
+	m, err := OpenMeter(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := device.Load{Busy: 87, UsedBytes: 100, TotalBytes: 150, Celsius: 56, MHz: device.Unknown, MostMHz: 1980}
+	if got := m.Read(); got != want {
+		t.Errorf("load %+v, want %+v", got, want)
+	}
+	if _, err := OpenMeter(1); err == nil {
+		t.Error("a meter of a GPU that is not there")
+	}
+}
+
 func TestFullGPUThroughTheDriversInterface(t *testing.T) {
 	s := newStand(t)
 	d := s.open(t, device.PrecisionF32)
@@ -196,7 +213,7 @@ func TestFullGPUThroughTheDriversInterface(t *testing.T) {
 	if !errors.Is(err, device.ErrFull) {
 		t.Errorf("not device.ErrFull: %v", err)
 	}
-	contains(t, err, "5.2 MB asked for", "free", "fewer workers")
+	contains(t, err, "5.2 MB asked for", "free", "python3 (process 3) 5.00 GB", "fewer workers")
 }
 
 func TestLostGPUThroughTheDriversInterface(t *testing.T) {

@@ -240,11 +240,21 @@ func (g *gpu) memory() (free, total int, err error) {
 }
 
 func (g *gpu) holders() []holder {
-	bus := make([]byte, 32)
-	if g.monitor == nil || g.call("cuDeviceGetPCIBusId", uintptr(unsafe.Pointer(&bus[0])), uintptr(len(bus)), uintptr(g.device)) != nil {
+	if g.monitor == nil {
 		return nil
 	}
-	return g.monitor.holders(text(bus))
+	bus, err := g.bus()
+	if err != nil {
+		return nil
+	}
+	return g.monitor.holders(bus)
+}
+
+// bus is the id by which NVML knows the GPU.
+func (g *gpu) bus() (string, error) {
+	id := make([]byte, 32)
+	err := g.call("cuDeviceGetPCIBusId", uintptr(unsafe.Pointer(&id[0])), uintptr(len(id)), uintptr(g.device))
+	return text(id), err
 }
 
 func (g *gpu) pinned(bytes int) ([]byte, error) {

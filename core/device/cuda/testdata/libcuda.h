@@ -59,6 +59,25 @@ static int queue(Stream* s, std::function<int()> f, std::vector<char>* args = nu
   return 0;
 }
 
+// NVML, as far as it is asked. The clock is one thing the GPU does not tell.
+extern "C" {
+int nvmlInit_v2() { return 0; }
+int nvmlSystemGetDriverVersion(char* v, unsigned n) { return snprintf(v, n, "580.1"), 0; }
+int nvmlSystemGetProcessName(unsigned pid, char* name, unsigned n) { return snprintf(name, n, "python%u", pid), 0; }
+int nvmlDeviceGetHandleByPciBusId_v2(const char* id, void** d) { return *d = &fake, strcmp(id, "0000:00:00.0") ? 6 : 0; }
+struct NvmlProcess { unsigned pid; unsigned long long bytes; unsigned instance, partition; };
+int nvmlDeviceGetComputeRunningProcesses_v3(void* d, unsigned* n, NvmlProcess* list) {
+  *n = 1;
+  list[0] = {3, 5000000000ull, 0, 0};
+  return d == &fake ? 0 : 2;
+}
+int nvmlDeviceGetUtilizationRates(void* d, unsigned* rates) { return rates[0] = 87, rates[1] = 40, d == &fake ? 0 : 2; }
+int nvmlDeviceGetMemoryInfo(void* d, unsigned long long* m) { return m[0] = 150, m[1] = 50, m[2] = 100, d == &fake ? 0 : 2; }
+int nvmlDeviceGetTemperature(void* d, int sensor, unsigned* t) { return *t = 56, d == &fake && sensor == 0 ? 0 : 2; }
+int nvmlDeviceGetClockInfo(void*, int, unsigned*) { return 3; }
+int nvmlDeviceGetMaxClockInfo(void* d, int type, unsigned* mhz) { return *mhz = 1980, d == &fake && type == 1 ? 0 : 2; }
+}
+
 extern "C" {
 CUresult cuInit(unsigned) { return fake.count ? 0 : 100; }
 CUresult cuDriverGetVersion(int* v) { *v = fake.version; return 0; }
