@@ -1,7 +1,6 @@
 package device
 
-// DecoderKernels are the kernels that Llama-shaped decoders, BERT-shaped encoders of other makers and LoRA adapters need beside Kernels. A device may
-// lack them; a graph that needs them is then refused when it is built.
+// DecoderKernels are those of Llama-shaped decoders, BERT-shaped encoders of other makers and LoRA adapters.
 type DecoderKernels interface {
 	RMSNormForward(RMSNorm)
 	RMSNormBackward(RMSNormGrad)

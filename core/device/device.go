@@ -59,6 +59,7 @@ type Load struct {
 
 // Kernels is what models and optimisers are made of. Formulas are in the comments of the parameter types.
 type Kernels interface {
+	DecoderKernels
 	// Gemm computes C = A·B with optional transposes, or C += A·B.
 	Gemm(Gemm)
 	LinearForward(Linear)
@@ -349,16 +350,21 @@ type Replayer interface {
 	Replay(key any, run func() error) error
 }
 
-// Updater is a Device that makes an optimiser step without the host's help, so that nothing waits between the backward pass and the new weights.
+// Updater is a Device that makes an optimiser step without the host's help, so that nothing waits between the backward pass and the new weights, nor
+// between a step and the next.
 type Updater interface {
 	Update(Update)
+	// ReadLater queues copying a view of a few elements to the host, and returns what waits for that copy alone: what is queued behind it goes on. Where
+	// something failed the elements are NaN, and Sync says what. Of two reads at most, the older is waited for before the next begins.
+	ReadLater(src Tensor) (wait func(dst []float32))
 }
 
 // Update is AdamW over all parameters of a model, Decay for the first Decayed of them alone. Squares holds the sum of squares of G, of which the norm is
-// limited to Clip as PyTorch does (0 is no limit). Nothing changes if Squares or Loss is not finite.
+// limited to Clip as PyTorch does (0 is no limit). Nothing changes if Squares or Loss is not finite: Halt, of one element, is 1 from then on, and while it
+// is not 0 nothing changes either.
 type Update struct {
 	AdamW
-	Decayed       int
-	Squares, Loss Tensor
-	Clip          float64
+	Decayed             int
+	Squares, Loss, Halt Tensor
+	Clip                float64
 }

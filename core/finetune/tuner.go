@@ -246,6 +246,11 @@ func (t *tuner) evaluate(ctx context.Context) error {
 	if t.ada != nil {
 		t.ada.compose()
 	}
+	if t.trainer != nil {
+		if _, err := t.trainer.Settle(ctx); err != nil {
+			return err
+		}
+	}
 	parts, score, err := t.data.score(ctx, t.net)
 	if err != nil {
 		return fmt.Errorf("evaluate after %d updates: %w", t.state.Step, err)

@@ -44,7 +44,11 @@ func (t *tuner) write(w io.Writer) error {
 		f.Tensors = append(f.Tensors, vector(searchTheta, s.Theta), vector(searchM, s.M), vector(searchV, s.V))
 	}
 	if t.trainer != nil {
-		f.Tensors = append(f.Tensors, t.trainer.Tensors()...)
+		optimizer, err := t.trainer.Tensors()
+		if err != nil {
+			return err
+		}
+		f.Tensors = append(f.Tensors, optimizer...)
 		for _, x := range t.net.Tensors() {
 			f.Tensors = append(f.Tensors, safetensors.Tensor{Name: netPrefix + x.Name, Shape: x.Shape, Data: x.Data})
 		}

@@ -82,7 +82,7 @@ func (t *Tuning) Done() bool { return t.state.Step >= t.Steps() }
 func (t *Tuning) State() State { return t.state }
 
 // Tensors is the optimiser's state for a checkpoint.
-func (t *Tuning) Tensors() []safetensors.Tensor { return t.trainer.Tensors() }
+func (t *Tuning) Tensors() ([]safetensors.Tensor, error) { return t.trainer.Tensors() }
 
 // Restore goes on from a checkpoint; the Net must hold the same checkpoint's weights.
 func (t *Tuning) Restore(s State, tensors []safetensors.Tensor) error {
@@ -90,8 +90,8 @@ func (t *Tuning) Restore(s State, tensors []safetensors.Tensor) error {
 	return t.trainer.Restore(s.Step, tensors)
 }
 
-// Step makes one update and returns its loss and the tokens it saw. After the last update of an epoch it evaluates on the development set
-// and returns the result, else nil.
+// Step makes one update and returns the newest loss (see train.Trainer.Step) and the tokens it saw. After the last update of an epoch it evaluates on the
+// development set and returns the result, else nil.
 func (t *Tuning) Step(ctx context.Context) (loss float64, tokens int, end *Epoch, err error) {
 	per := t.loader.Steps()
 	epoch, i := t.state.Step/per, t.state.Step%per
@@ -100,6 +100,9 @@ func (t *Tuning) Step(ctx context.Context) (loss float64, tokens int, end *Epoch
 		return 0, 0, nil, err
 	}
 	if i == per-1 {
+		if loss, err = t.trainer.Settle(ctx); err != nil {
+			return 0, 0, nil, err
+		}
 		if end, err = t.evaluate(ctx, epoch+1); err != nil {
 			return 0, 0, nil, err
 		}

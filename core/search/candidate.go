@@ -205,6 +205,9 @@ func (c *candidate) pretraining(ctx context.Context) error {
 
 // heldOutLoss is the mean loss on the held-out documents; NaN where there are none.
 func (c *candidate) heldOutLoss(ctx context.Context) (float64, error) {
+	if _, err := c.pretrain.Settle(ctx); err != nil {
+		return 0, fmt.Errorf("pre-training: %w", err)
+	}
 	var sum float64
 	batches := c.data.Pretraining.ValidationBatches()
 	if len(batches) == 0 {

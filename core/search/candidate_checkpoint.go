@@ -41,12 +41,17 @@ func (c *candidate) write(w io.Writer) error {
 	if c.net != nil {
 		f.Tensors = append(f.Tensors, prefixed(currentPrefix, c.net.Tensors())...)
 	}
-	if c.pretrain != nil {
-		f.Tensors = append(f.Tensors, c.pretrain.Tensors()...)
+	var optimizer []safetensors.Tensor
+	switch {
+	case c.pretrain != nil:
+		optimizer, err = c.pretrain.Tensors()
+	case c.tuning != nil:
+		optimizer, err = c.tuning.Tensors()
 	}
-	if c.tuning != nil {
-		f.Tensors = append(f.Tensors, c.tuning.Tensors()...)
+	if err != nil {
+		return err
 	}
+	f.Tensors = append(f.Tensors, optimizer...)
 	f.Tensors = append(f.Tensors, prefixed(basePrefix, c.base)...)
 	for name, tensors := range c.kept {
 		f.Tensors = append(f.Tensors, prefixed(name+":", tensors)...)

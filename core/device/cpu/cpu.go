@@ -32,8 +32,7 @@ type Device struct {
 }
 
 var (
-	_ device.Device         = (*Device)(nil)
-	_ device.DecoderKernels = (*Device)(nil)
+	_ device.Device = (*Device)(nil)
 )
 
 // New starts a device with the given number of threads, at the instruction-set level that FLEXI_CPU names or the machine supports, and in the

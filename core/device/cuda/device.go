@@ -37,9 +37,8 @@ type Device struct {
 }
 
 var (
-	_ device.Device         = (*Device)(nil)
-	_ device.DecoderKernels = (*Device)(nil)
-	_ device.HalfWeights    = (*Device)(nil)
+	_ device.Device      = (*Device)(nil)
+	_ device.HalfWeights = (*Device)(nil)
 )
 
 // operation names what is queued now, for errors.
@@ -275,9 +274,37 @@ func (d *Device) DownloadF32(dst []float32, src device.Tensor) {
 		d.queued = 0
 	}
 	if !d.ready() {
-		for i := range dst {
-			dst[i] = float32(math.NaN())
+		fillNaN(dst)
+	}
+}
+
+// ReadLater queues a copy to the host, and returns what waits for it.
+func (d *Device) ReadLater(src device.Tensor) (wait func(dst []float32)) {
+	d.begin("read", src.Len)
+	op := d.op
+	place, memory := 0, []byte(nil)
+	if d.ready() {
+		var err error
+		place, memory, err = d.stage.later(4*src.Len, address(src))
+		d.fail(err)
+	}
+	return func(dst []float32) {
+		sameLength(len(dst), src.Len)
+		if d.ready() {
+			d.op = op
+			d.fail(d.drv.await(place))
 		}
+		if !d.ready() {
+			fillNaN(dst)
+			return
+		}
+		copy(bytesOf(dst), memory)
+	}
+}
+
+func fillNaN(dst []float32) {
+	for i := range dst {
+		dst[i] = float32(math.NaN())
 	}
 }
 

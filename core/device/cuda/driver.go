@@ -31,8 +31,14 @@ type driver interface {
 	record(f func() error) (graph, error)
 	// sync waits for the stream and reports what failed in it.
 	sync() error
+	// mark notes what is queued so far under a number below marks; await waits for that.
+	mark(i int) error
+	await(i int) error
 	close() error
 }
+
+// marks is how many things can be waited for one by one.
+const marks = 2
 
 // launch is one kernel with its grid.
 type launch struct {

@@ -14,3 +14,9 @@ func NewOnProcessor(t *testing.T, p device.Precision) *Device {
 
 // NewOnGPU is a Device on the GPU; without one the test is skipped.
 func NewOnGPU(t *testing.T, p device.Precision) *Device { return onGPU(t, p) }
+
+// Lose makes a Device of NewOnProcessor fail from now on, as if its GPU were gone.
+func Lose(d *Device) {
+	h := d.drv.(*host)
+	h.lostAt = h.launches
+}

@@ -211,6 +211,10 @@ func (h *host) launch(l launch) error {
 
 func (h *host) sync() error { return h.dead() }
 
+func (h *host) mark(int) error { return h.dead() }
+
+func (h *host) await(int) error { return h.dead() }
+
 func (h *host) close() error {
 	if len(h.pieces) > 0 && h.dead() == nil {
 		return fmt.Errorf("%d pieces of memory were not freed", len(h.pieces))

@@ -216,7 +216,7 @@ type (
 	}
 	adamArgs struct {
 		w, g, m, v                                                      pointer
-		squares, loss                                                   pointer
+		squares, loss, halt                                             pointer
 		n, decayed                                                      int64
 		beta1, rest1, beta2, rest2, keep, stepSize, rootCorrection, eps float32
 		gradScale, clip                                                 float32

@@ -17,7 +17,7 @@ var driverFunctions = []string{
 	"cuMemcpyHtoDAsync_v2", "cuMemcpyDtoHAsync_v2", "cuMemsetD8Async", "cuDeviceGetDefaultMemPool", "cuMemPoolSetAttribute", "cuModuleLoadData",
 	"cuModuleUnload", "cuModuleGetFunction", "cuFuncSetAttribute", "cuLaunchKernel", "cuStreamBeginCapture_v2", "cuStreamEndCapture",
 	"cuStreamGetCaptureInfo_v2", "cuGraphInstantiateWithFlags", "cuGraphExecKernelNodeSetParams_v2", "cuGraphLaunch", "cuGraphExecDestroy",
-	"cuGraphDestroy",
+	"cuGraphDestroy", "cuEventCreate", "cuEventRecord", "cuEventSynchronize", "cuEventDestroy_v2",
 }
 
 // leastDriver is the version that has all of them, and runs what NVRTC 12 makes.
@@ -32,6 +32,7 @@ const (
 	functionSharedBytes  = 8
 	poolReleaseThreshold = 4
 	streamNonBlocking    = 1
+	eventNoTiming        = 2
 	captureRelaxed       = 2
 )
 
@@ -47,6 +48,7 @@ type gpu struct {
 	functions [kernels]uintptr
 	about     info
 	host      uintptr // pinned memory
+	events    [marks]uintptr
 	params    [1]unsafe.Pointer
 	capturing *gpuGraph
 }
@@ -158,6 +160,11 @@ func (g *gpu) prepare(index, version int, nvrtc *compiler) error {
 	}
 	if err := g.call("cuStreamCreate", uintptr(unsafe.Pointer(&g.stream)), streamNonBlocking); err != nil {
 		return err
+	}
+	for i := range g.events {
+		if err := g.call("cuEventCreate", uintptr(unsafe.Pointer(&g.events[i])), eventNoTiming); err != nil {
+			return err
+		}
 	}
 	if err := g.keepMemory(); err != nil {
 		return err
@@ -288,6 +295,10 @@ func (g *gpu) launch(l launch) error {
 
 func (g *gpu) multiply(p product) error { return g.blas.multiply(p) }
 
+func (g *gpu) mark(i int) error { return g.call("cuEventRecord", g.events[i], g.stream) }
+
+func (g *gpu) await(i int) error { return g.call("cuEventSynchronize", g.events[i]) }
+
 func (g *gpu) sync() error { return g.call("cuStreamSynchronize", g.stream) }
 
 func (g *gpu) close() error {
@@ -298,7 +309,7 @@ func (g *gpu) close() error {
 	for _, c := range []struct {
 		name string
 		of   uintptr
-	}{{"cuMemFreeHost", g.host}, {"cuModuleUnload", g.module}, {"cuStreamDestroy_v2", g.stream}} {
+	}{{"cuMemFreeHost", g.host}, {"cuModuleUnload", g.module}, {"cuEventDestroy_v2", g.events[0]}, {"cuEventDestroy_v2", g.events[1]}, {"cuStreamDestroy_v2", g.stream}} {
 		if c.of != 0 {
 			problems = append(problems, g.call(c.name, c.of))
 		}

@@ -148,7 +148,7 @@ func (d *Device) Update(u device.Update) {
 	d.begin("adamw with clipping", u.W.Len)
 	k := adamOf(u.AdamW)
 	k.w, k.m, k.v = d.outTensor(u.W), d.outTensor(u.M), d.outTensor(u.V)
-	k.decayed, k.squares, k.loss, k.clip = int64(u.Decayed), address(u.Squares), address(u.Loss), float32(u.Clip)
+	k.decayed, k.squares, k.loss, k.halt, k.clip = int64(u.Decayed), address(u.Squares), address(u.Loss), d.outTensor(u.Halt), float32(u.Clip)
 	each(d, adamW, u.W.Len, &k)
 }
 

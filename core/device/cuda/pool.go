@@ -194,17 +194,39 @@ type stage struct {
 	drv    driver
 	memory []byte
 	used   int
+	late   []byte // for copies that are waited for one by one
+	reads  int
 }
 
-const stageBytes = 8 << 20
+// stageBytes is for copies that are waited for together, lateBytes for one of the others.
+const (
+	stageBytes = 8 << 20
+	lateBytes  = 64
+)
 
 func (s *stage) open() error {
 	if s.memory != nil {
 		return nil
 	}
-	var err error
-	s.memory, err = s.drv.pinned(stageBytes)
+	all, err := s.drv.pinned(stageBytes + marks*lateBytes)
+	if err == nil {
+		s.memory, s.late = all[:stageBytes:stageBytes], all[stageBytes:]
+	}
 	return err
+}
+
+// later queues a copy to the host behind which it sets a mark.
+func (s *stage) later(bytes int, from uintptr) (mark int, to []byte, err error) {
+	if err := s.open(); err != nil {
+		return 0, nil, err
+	}
+	mark = s.reads % marks
+	s.reads++
+	to = s.late[mark*lateBytes:][:lateBytes][:bytes]
+	if err := s.drv.download(to, from); err != nil {
+		return 0, nil, err
+	}
+	return mark, to, s.drv.mark(mark)
 }
 
 // upload copies without waiting, as long as there is room.

@@ -2,9 +2,13 @@ package cuda_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"runtime"
+	"strings"
 	"testing"
 
 	"flexi/core/device"
@@ -63,11 +67,67 @@ func start(t *testing.T, dev device.Device, arch string) training {
 // step makes step i and returns its loss.
 func (x training) step(t *testing.T, i int) float64 {
 	t.Helper()
-	loss, err := x.tr.Step(context.Background(), batch(uint64(i)))
+	if _, err := x.tr.Step(context.Background(), batch(uint64(i))); err != nil {
+		t.Fatal(err)
+	}
+	loss, err := x.tr.Settle(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return loss
+}
+
+// Steps that are queued one behind the other give the losses one later, and the same weights to the bit.
+func TestQueuedSteps(t *testing.T) {
+	const steps = 6
+	slow := start(t, cuda.NewOnProcessor(t, device.PrecisionBF16), models["attention"])
+	quick := start(t, cuda.NewOnProcessor(t, device.PrecisionBF16), models["attention"])
+	var want []float64
+	for i := range steps {
+		want = append(want, slow.step(t, i))
+		got, err := quick.tr.Step(t.Context(), batch(uint64(i)))
+		if expected := want[max(0, i-1)]; err != nil || got != expected {
+			t.Errorf("step %d: loss %v, want %v of the step before; %v", i, got, expected, err)
+		}
+	}
+	for range 2 {
+		if last, err := quick.tr.Settle(t.Context()); err != nil || last != want[steps-1] {
+			t.Errorf("settled at %v, want %v; %v", last, want[steps-1], err)
+		}
+	}
+	if !reflect.DeepEqual(slow.net.Tensors(), quick.net.Tensors()) {
+		t.Error("weights differ")
+	}
+}
+
+// A step that is not finite is told at the next one with its own number, and neither of the two has changed anything.
+func TestQueuedStepsStopBehindOneThatIsNotFinite(t *testing.T) {
+	for _, end := range []string{"step", "settle"} {
+		dev := cuda.NewOnProcessor(t, device.PrecisionF32)
+		x := start(t, dev, models["attention"])
+		for i := range 3 {
+			x.step(t, i)
+		}
+		p := x.net.Params()[0]
+		dev.UploadF32(p.Value.Slice(0, 1), []float32{float32(math.Inf(1))})
+		before := x.net.Tensors()
+		_, err := x.tr.Step(t.Context(), batch(3))
+		if err != nil {
+			t.Fatalf("%s: told too early: %v", end, err)
+		}
+		if end == "step" {
+			_, err = x.tr.Step(t.Context(), batch(4))
+		} else {
+			_, err = x.tr.Settle(t.Context())
+		}
+		var bad *train.NonFiniteError
+		if !errors.As(err, &bad) || bad.Step != 3 || bad.Where != "parameter "+p.Name || x.tr.Steps() != 3 {
+			t.Errorf("%s: %v after %d steps", end, err, x.tr.Steps())
+		}
+		if !reflect.DeepEqual(fmt.Sprint(before), fmt.Sprint(x.net.Tensors())) {
+			t.Errorf("%s: weights changed", end)
+		}
+	}
 }
 
 func losses(t *testing.T, dev device.Device, arch string, steps int) []float64 {
@@ -195,13 +255,40 @@ func TestCheckpointsMoveBetweenDevices(t *testing.T) {
 		if missing, unexpected, err := second.net.SetTensors(first.net.Tensors()); err != nil || len(missing)+len(unexpected) > 0 {
 			t.Fatal(missing, unexpected, err)
 		}
-		if err := second.tr.Restore(first.tr.Steps(), first.tr.Tensors()); err != nil {
+		optimizer, err := first.tr.Tensors()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := second.tr.Restore(first.tr.Steps(), optimizer); err != nil {
 			t.Fatal(err)
 		}
 		for i := 3; i < 6; i++ {
 			if got := second.step(t, i); !(math.Abs(got-want[i]) <= 2e-4*want[i]) {
 				t.Errorf("%s: step %d has loss %v, want %v", name, i, got, want[i])
 			}
+		}
+	}
+}
+
+// A GPU that is lost while steps are queued ends the training with what happened, not with a loss that is not finite.
+func TestLostGPUEndsQueuedSteps(t *testing.T) {
+	for _, end := range []string{"step", "settle"} {
+		dev := cuda.NewOnProcessor(t, device.PrecisionF32)
+		x := start(t, dev, models["attention"])
+		for i := range 3 {
+			if _, err := x.tr.Step(t.Context(), batch(uint64(i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cuda.Lose(dev)
+		var err error
+		if end == "step" {
+			_, err = x.tr.Step(t.Context(), batch(3))
+		} else {
+			_, err = x.tr.Settle(t.Context())
+		}
+		if !errors.Is(err, cuda.ErrLost) || !strings.Contains(err.Error(), "resume from the last checkpoint") {
+			t.Errorf("%s: %v", end, err)
 		}
 	}
 }

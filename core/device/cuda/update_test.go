@@ -9,20 +9,21 @@ import (
 
 // updateRig is weights, gradients and moments of n elements, and two scalars, in one allocation.
 type updateRig struct {
-	d                      *Device
-	w, g, m, v, sums, loss device.Tensor
+	d                *Device
+	w, g, m, v       device.Tensor
+	sums, loss, halt device.Tensor
 }
 
 func newUpdateRig(t *testing.T, n int) updateRig {
 	t.Helper()
 	d := openOn(t, newHost(t), device.PrecisionF32)
-	mem, err := d.Alloc(4 * (4*n + 2))
+	mem, err := d.Alloc(4 * (4*n + 3))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Free(mem) })
 	part := func(i, n int) device.Tensor { return device.NewTensor(mem, i, n, device.F32) }
-	r := updateRig{d, part(0, n), part(n, n), part(2*n, n), part(3*n, n), part(4*n, 1), part(4*n+1, 1)}
+	r := updateRig{d, part(0, n), part(n, n), part(2*n, n), part(3*n, n), part(4*n, 1), part(4*n+1, 1), part(4*n+2, 1)}
 	values := make([]float32, n)
 	for i := range values {
 		values[i] = float32(math.Cos(float64(i)))
@@ -51,7 +52,7 @@ func TestUpdateIsAdamWWithClipping(t *testing.T) {
 	const n, decayed = 1000, 700
 	for _, clip := range []float64{0, 0.5, 1e9} {
 		r, want := newUpdateRig(t, n), newUpdateRig(t, n)
-		r.d.Update(device.Update{AdamW: r.adamW(), Decayed: decayed, Squares: r.sums, Loss: r.loss, Clip: clip})
+		r.d.Update(device.Update{AdamW: r.adamW(), Decayed: decayed, Squares: r.sums, Loss: r.loss, Halt: r.halt, Clip: clip})
 		scale := 1.0
 		if clip > 0 {
 			scale = min(1, clip/(math.Sqrt(float64(values(want.d, want.sums)[0]))+1e-6))
@@ -84,7 +85,14 @@ func TestUpdateLeavesWeightsWhereSomethingIsNotFinite(t *testing.T) {
 				r.d.SumSquares(r.sums, r.g)
 			}
 			before := values(r.d, r.w)
-			r.d.Update(device.Update{AdamW: r.adamW(), Squares: r.sums, Loss: r.loss})
+			update := device.Update{AdamW: r.adamW(), Squares: r.sums, Loss: r.loss, Halt: r.halt}
+			r.d.Update(update)
+			// Nor does what is finite again change anything, until somebody says so.
+			r.d.UploadF32(r.loss, []float32{1})
+			r.d.UploadF32(r.g.Slice(299, 1), []float32{1})
+			r.d.SumSquares(r.sums, r.g)
+			r.d.Update(update)
+			same(t, which+" halts", []float32{1}, values(r.d, r.halt))
 			same(t, which, before, values(r.d, r.w))
 			same(t, which+" moment", make([]float32, 300), values(r.d, r.m))
 		}

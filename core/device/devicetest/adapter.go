@@ -23,15 +23,14 @@ func adapterCases() []kernelCase {
 
 func scaleCase(rows, cols int, by bool) kernelCase {
 	return kernelCase{fmt.Sprintf("scale %dx%d by=%v", rows, cols, by), func(r *rig) {
-		k := r.decoder()
 		x, z := r.normal(rows, cols), r.output(rows, cols)
 		factor, t := 0.5, device.Tensor{}
 		if by {
 			t, factor = r.vector(scalar(1.75)), 0.5*1.75
 		}
 		over := r.inPlace(x)
-		k.Scale(z, r.input(x), 0.5, t)
-		k.Scale(over, over, 0.5, t)
+		r.d.Scale(z, r.input(x), 0.5, t)
+		r.d.Scale(over, over, 0.5, t)
 		r.compare(func() []matrix {
 			want := x.clone()
 			for i := range want.x {
@@ -44,11 +43,10 @@ func scaleCase(rows, cols int, by bool) kernelCase {
 
 func innerCase(rows, cols int) kernelCase {
 	return kernelCase{fmt.Sprintf("inner %dx%d", rows, cols), func(r *rig) {
-		k := r.decoder()
 		x, y, out := r.normal(rows, cols), r.normal(rows, cols), r.vectorOutput(1)
 		more := r.vectorInPlace(scalar(3))
-		k.Inner(out, r.input(x), r.input(y), 0.25, false)
-		k.Inner(more, r.input(x), r.input(y), 0.25, true)
+		r.d.Inner(out, r.input(x), r.input(y), 0.25, false)
+		r.d.Inner(more, r.input(x), r.input(y), 0.25, true)
 		r.compare(func() []matrix {
 			sum := 0.25 * dot(x.x, y.x)
 			return []matrix{scalar(sum), scalar(3 + sum)}
@@ -58,9 +56,8 @@ func innerCase(rows, cols int) kernelCase {
 
 func adaptedNormsCase(rows, cols, rank int) kernelCase {
 	return kernelCase{fmt.Sprintf("norms %dx%d rank %d", rows, cols, rank), func(r *rig) {
-		k := r.decoder()
 		w, a, b, out := r.normal(rows, cols), r.normal(rank, cols), r.normal(rows, rank), r.vectorOutput(rows)
-		k.AdaptedNorms(device.AdaptedNorms{
+		r.d.AdaptedNorms(device.AdaptedNorms{
 			W: r.input(w), A: r.input(a), B: r.input(b), Factor: 0.5, By: r.vector(scalar(1.5)), Norms: out,
 		})
 		r.compare(func() []matrix {
@@ -118,7 +115,6 @@ func (m magnitudeReference) backward(dy matrix) []matrix {
 func magnitudeCase(rows, cols, flags int) kernelCase {
 	mag, bias, residual := flags&1 != 0, flags&2 != 0, flags&4 != 0
 	return kernelCase{fmt.Sprintf("magnitude %dx%d mag=%v bias=%v residual=%v", rows, cols, mag, bias, residual), func(r *rig) {
-		k := r.decoder()
 		ref := magnitudeReference{x: r.normal(rows, cols)}
 		m := device.Magnitude{X: r.input(ref.x), Y: r.output(rows, cols)}
 		if mag {
@@ -136,13 +132,13 @@ func magnitudeCase(rows, cols, flags int) kernelCase {
 			ref.residual = r.normal(rows, cols)
 			m.Residual = r.input(ref.residual)
 		}
-		k.MagnitudeForward(m)
+		r.d.MagnitudeForward(m)
 		dy := r.normal(rows, cols)
 		g := device.MagnitudeGrad{X: m.X, Mag: m.Mag, Norm: m.Norm, DY: r.input(dy), DX: r.output(rows, cols)}
 		if mag {
 			g.DMag = r.vectorOutput(cols)
 		}
-		k.MagnitudeBackward(g)
+		r.d.MagnitudeBackward(g)
 		r.compare(func() []matrix { return append([]matrix{ref.forward()}, ref.backward(dy)...) },
 			result{"Y", m.Y, adapterBound}, result{"DX", g.DX, adapterBound}, result{"DMag", flat(g.DMag), adapterBound})
 	}, rows > 500}

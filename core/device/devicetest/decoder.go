@@ -14,16 +14,6 @@ const (
 	swigluBound      = 2e-6
 )
 
-// decoder is the device's further kernels. A device may lack them; its cases are skipped then.
-func (r *rig) decoder() device.DecoderKernels {
-	r.t.Helper()
-	k, ok := r.d.(device.DecoderKernels)
-	if !ok {
-		r.t.Skipf("%s has no kernels of decoders", r.d.Describe())
-	}
-	return k
-}
-
 // rmsNormReference is Y = Gamma ∘ X·rstd.
 type rmsNormReference struct {
 	x, gamma matrix
@@ -78,11 +68,10 @@ func rmsNormCases() []kernelCase {
 
 func rmsNormCase(rows, cols int, large bool) kernelCase {
 	return kernelCase{fmt.Sprintf("%dx%d", rows, cols), func(r *rig) {
-		k := r.decoder()
 		const eps = 1e-3
 		ref := rmsNormReference{r.normal(rows, cols), r.normal(1, cols), float64(float32(eps))}
 		l := device.RMSNorm{X: r.input(ref.x), Gamma: r.vector(ref.gamma), Eps: eps, Y: r.output(rows, cols), RStd: r.vectorOutput(rows)}
-		k.RMSNormForward(l)
+		r.d.RMSNormForward(l)
 		r.compare(func() []matrix { return []matrix{ref.forward(), ref.rstd()} },
 			result{"Y", l.Y, rmsNormBound}, result{"RStd", flat(l.RStd), rmsNormBound})
 
@@ -93,7 +82,7 @@ func rmsNormCase(rows, cols int, large bool) kernelCase {
 		weight.DGamma = r.vectorOutput(cols)
 		input.DX = r.output(rows, cols)
 		for _, g := range []device.RMSNormGrad{both, weight, input} {
-			k.RMSNormBackward(g)
+			r.d.RMSNormBackward(g)
 		}
 		r.compare(func() []matrix {
 			want := ref.backward(dy)
@@ -137,7 +126,6 @@ func swigluCases() []kernelCase {
 	var cases []kernelCase
 	for _, s := range [][2]int{{1, 1}, {2, 3}, {5, 37}, {13, 7}, {523, 67}} {
 		cases = append(cases, kernelCase{fmt.Sprintf("%dx%d", s[0], s[1]), func(r *rig) {
-			k := r.decoder()
 			ref := swigluReference{r.normal(s[0], 2*s[1])}
 			for i := range ref.x.x {
 				ref.x.x[i] = float64(float32(4 * ref.x.x[i])) // far enough for silu to be flat
@@ -145,8 +133,8 @@ func swigluCases() []kernelCase {
 			ref.x.x[0] = -200 // whose exponential is infinite
 			dy := r.normal(s[0], s[1])
 			x, y, dx := r.input(ref.x), r.output(s[0], s[1]), r.output(s[0], 2*s[1])
-			k.SwiGLUForward(device.SwiGLU{X: x, Y: y})
-			k.SwiGLUBackward(device.SwiGLUGrad{X: x, DY: r.input(dy), DX: dx})
+			r.d.SwiGLUForward(device.SwiGLU{X: x, Y: y})
+			r.d.SwiGLUBackward(device.SwiGLUGrad{X: x, DY: r.input(dy), DX: dx})
 			r.compare(func() []matrix { return []matrix{ref.forward(), ref.backward(dy)} },
 				result{"Y", y, swigluBound}, result{"DX", dx, swigluBound})
 		}, s[0] > 100})

@@ -141,7 +141,7 @@ func groupedCases() []kernelCase {
 // groupedCase turns queries and keys where the width is even, and fills rows to different lengths; one sees nothing at all where there are three.
 func groupedCase(s device.GroupedShape, drop device.Dropout) kernelCase {
 	return kernelCase{fmt.Sprintf("%+v drop=%v", s, drop.On()), func(r *rig) {
-		kernels, rows := r.decoder(), s.Batch*s.Seq
+		rows := s.Batch * s.Seq
 		ref := groupedReference{
 			GroupedShape: s, q: r.normal(rows, s.Heads*s.Dim), k: r.normal(rows, s.KVHeads*s.Dim), v: r.normal(rows, s.KVHeads*s.Dim), drop: drop,
 		}
@@ -156,14 +156,14 @@ func groupedCase(s device.GroupedShape, drop device.Dropout) kernelCase {
 			ref.rotary = angles(s.Seq, s.Dim)
 			a.Rotary = r.input(ref.rotary)
 		}
-		kernels.GroupedAttentionForward(a)
+		r.d.GroupedAttentionForward(a)
 		dOut := r.normal(rows, s.Heads*s.Dim)
 		g := device.GroupedAttentionGrad{
 			GroupedAttention: a, DOut: r.input(dOut), DQ: r.output(rows, s.Heads*s.Dim), DK: r.output(rows, s.KVHeads*s.Dim),
 			DV: r.output(rows, s.KVHeads*s.Dim),
 		}
 		g.Out = device.Mat{}
-		kernels.GroupedAttentionBackward(g)
+		r.d.GroupedAttentionBackward(g)
 		r.compare(func() []matrix { return append([]matrix{ref.forward()}, ref.backward(dOut)...) },
 			result{"Out", a.Out, groupedBound}, result{"DQ", g.DQ, groupedGradBound}, result{"DK", g.DK, groupedGradBound},
 			result{"DV", g.DV, groupedGradBound})

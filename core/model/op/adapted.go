@@ -31,7 +31,6 @@ type Adapted struct {
 type adapted struct {
 	Adapted
 	g       *Graph
-	k       device.DecoderKernels
 	site    uint32
 	m, n    int // rows and columns of Y
 	inputs  int // columns of X
@@ -46,7 +45,7 @@ type adapted struct {
 // adapted weight.
 func (g *Graph) Adapted(a Adapted) *gorgonia.Node {
 	const name = "adapted linear"
-	t := &adapted{Adapted: a, g: g, k: g.decoder(name), site: g.site(a.Dropout)}
+	t := &adapted{Adapted: a, g: g, site: g.site(a.Dropout)}
 	t.m, t.inputs = g.rowsAndColumns(name, a.X)
 	t.n, _ = g.rowsAndColumns(name, a.W)
 	t.check(name)
@@ -142,16 +141,16 @@ func (t *adapted) forward(e *Env, in, out []device.Mat) {
 	for i, d := range t.Adapters {
 		a, b, _ := t.factors(in, i)
 		e.Device.Gemm(device.Gemm{A: x, B: a, C: out[1+i], TransB: true})
-		t.k.Scale(scratch[i], out[1+i], d.Scale, t.multiplier(in))
+		e.Device.Scale(scratch[i], out[1+i], d.Scale, t.multiplier(in))
 		e.Device.Gemm(device.Gemm{A: scratch[i], B: b, C: p.Y.Columns(d.Column, b.Rows), TransB: true, Accumulate: true})
 	}
 	if t.dora {
-		t.magnitudes(in, out[1+n], y, out[2+n].T)
+		t.magnitudes(e, in, out[1+n], y, out[2+n].T)
 	}
 }
 
 // magnitudes rescales the columns of the adapters, and adds bias and residual to all.
-func (t *adapted) magnitudes(in []device.Mat, x, y device.Mat, norms device.Tensor) {
+func (t *adapted) magnitudes(e *Env, in []device.Mat, x, y device.Mat, norms device.Tensor) {
 	at := 0
 	columns := func(lo, hi int, magnitude, norm device.Tensor) {
 		if lo == hi {
@@ -164,12 +163,12 @@ func (t *adapted) magnitudes(in []device.Mat, x, y device.Mat, norms device.Tens
 		if t.residue > 0 {
 			m.Residual = in[t.residue].Columns(lo, hi-lo)
 		}
-		t.k.MagnitudeForward(m)
+		e.Device.MagnitudeForward(m)
 	}
 	for i, d := range t.Adapters {
 		a, b, magnitude := t.factors(in, i)
 		norm := norms.Slice(d.Column, b.Rows)
-		t.k.AdaptedNorms(device.AdaptedNorms{
+		e.Device.AdaptedNorms(device.AdaptedNorms{
 			W: in[1].RowsView(d.Column, b.Rows), A: a, B: b, Factor: d.Scale, By: t.multiplier(in), Norms: norm,
 		})
 		columns(at, d.Column, device.Tensor{}, device.Tensor{})

@@ -68,7 +68,7 @@ func (b *adaptedGrad) run(e *Env, in, out []device.Mat) {
 	dp := in[b.dy]
 	if b.dora {
 		dp = out[first+2*n]
-		b.magnitudes(in, out, dp)
+		b.magnitudes(e, in, out, dp)
 	}
 	dx := out[0]
 	if !dx.Empty() {
@@ -83,11 +83,11 @@ func (b *adaptedGrad) run(e *Env, in, out []device.Mat) {
 		dq, u, v, us := dp.Columns(d.Column, w.Rows), in[b.dy+1+i], out[first+2*i], out[first+2*i+1]
 		e.Device.Gemm(device.Gemm{A: dq, B: w, C: v})
 		if dS := out[1]; !dS.Empty() {
-			b.k.Inner(dS.T, v, u, d.Scale, i > 0)
+			e.Device.Inner(dS.T, v, u, d.Scale, i > 0)
 		}
-		b.k.Scale(v, v, d.Scale, b.multiplier(in))
+		e.Device.Scale(v, v, d.Scale, b.multiplier(in))
 		if dB := out[2+i*b.each+1]; !dB.Empty() {
-			b.k.Scale(us, u, d.Scale, b.multiplier(in))
+			e.Device.Scale(us, u, d.Scale, b.multiplier(in))
 			e.Device.Gemm(device.Gemm{A: dq, B: us, C: dB, TransA: true})
 		}
 		if dA := out[2+i*b.each]; !dA.Empty() {
@@ -115,7 +115,7 @@ func (b *adaptedGrad) input(e *Env, dx, v, a, spare device.Mat) {
 }
 
 // magnitudes takes dY back to the product, and computes the gradients of the magnitudes.
-func (b *adaptedGrad) magnitudes(in, out []device.Mat, dp device.Mat) {
+func (b *adaptedGrad) magnitudes(e *Env, in, out []device.Mat, dp device.Mat) {
 	n := len(b.Adapters)
 	dy, x, norms := in[b.dy], in[b.dy+1+n], in[b.dy+2+n].T
 	at := 0
@@ -124,7 +124,7 @@ func (b *adaptedGrad) magnitudes(in, out []device.Mat, dp device.Mat) {
 			return
 		}
 		g.X, g.DY, g.DX = x.Columns(lo, hi-lo), dy.Columns(lo, hi-lo), dp.Columns(lo, hi-lo)
-		b.k.MagnitudeBackward(g)
+		e.Device.MagnitudeBackward(g)
 	}
 	for i, d := range b.Adapters {
 		_, w, magnitude := b.factors(in, i)

@@ -8,32 +8,22 @@ import (
 	"flexi/core/device"
 )
 
-// decoder is what a graph with the kernels of decoders runs on; the build fails on a device that lacks them.
-func (g *Graph) decoder(name string) device.DecoderKernels {
-	k, ok := g.dev.(device.DecoderKernels)
-	if !ok && g.err == nil {
-		g.fail(name, fmt.Errorf("%s has no kernel for it; use --device cpu", g.dev.Name()))
-	}
-	return k
-}
-
 // RMSNorm adds gamma ∘ x/sqrt(mean(x²) + eps) over rows. Parts: Y, the reciprocal root.
 func (g *Graph) RMSNorm(x, gamma *gorgonia.Node, eps float32) *gorgonia.Node {
 	const name = "rms norm"
 	m, n := g.rowsAndColumns(name, x)
 	g.expect(name, "gamma", gamma, n)
-	k := g.decoder(name)
 	return g.kernel(kernelSpec{
 		name: name, in: []*gorgonia.Node{x, gamma}, diff: []bool{true, true}, parts: []Shape{matrix(Always, m, n), vector(Always, m)},
-		run: func(_ *Env, in, out []device.Mat) {
-			k.RMSNormForward(device.RMSNorm{X: in[0], Gamma: in[1].T, Eps: eps, Y: out[0], RStd: out[1].T})
+		run: func(e *Env, in, out []device.Mat) {
+			e.Device.RMSNormForward(device.RMSNorm{X: in[0], Gamma: in[1].T, Eps: eps, Y: out[0], RStd: out[1].T})
 		},
 		grad: func(y, dy *gorgonia.Node) gorgonia.Nodes {
 			dx := g.kernel(kernelSpec{
 				name: name + " gradient", in: []*gorgonia.Node{x, gamma, g.part(y, 1), dy},
 				parts: []Shape{matrix(OnDemand, m, n), vector(OnDemand, n)},
-				run: func(_ *Env, in, out []device.Mat) {
-					k.RMSNormBackward(device.RMSNormGrad{X: in[0], Gamma: in[1].T, RStd: in[2].T, DY: in[3], DX: out[0], DGamma: out[1].T})
+				run: func(e *Env, in, out []device.Mat) {
+					e.Device.RMSNormBackward(device.RMSNormGrad{X: in[0], Gamma: in[1].T, RStd: in[2].T, DY: in[3], DX: out[0], DGamma: out[1].T})
 				},
 			})
 			return gorgonia.Nodes{g.gradient(x, dx, 0), g.gradient(gamma, dx, 1)}
@@ -48,15 +38,14 @@ func (g *Graph) SwiGLU(x *gorgonia.Node) *gorgonia.Node {
 	if g.err == nil && n%2 != 0 {
 		g.fail(name, fmt.Errorf("%d columns are not two halves", n))
 	}
-	k := g.decoder(name)
 	return g.kernel(kernelSpec{
 		name: name, in: []*gorgonia.Node{x}, diff: []bool{true}, parts: []Shape{matrix(Always, m, n/2)},
-		run: func(_ *Env, in, out []device.Mat) { k.SwiGLUForward(device.SwiGLU{X: in[0], Y: out[0]}) },
+		run: func(e *Env, in, out []device.Mat) { e.Device.SwiGLUForward(device.SwiGLU{X: in[0], Y: out[0]}) },
 		grad: func(_, dy *gorgonia.Node) gorgonia.Nodes {
 			return gorgonia.Nodes{g.kernel(kernelSpec{
 				name: name + " gradient", in: []*gorgonia.Node{x, dy}, parts: []Shape{matrix(Always, m, n)},
-				run: func(_ *Env, in, out []device.Mat) {
-					k.SwiGLUBackward(device.SwiGLUGrad{X: in[0], DY: in[1], DX: out[0]})
+				run: func(e *Env, in, out []device.Mat) {
+					e.Device.SwiGLUBackward(device.SwiGLUGrad{X: in[0], DY: in[1], DX: out[0]})
 				},
 			})}
 		},
@@ -73,14 +62,13 @@ func (g *Graph) Activate(x *gorgonia.Node, act device.Activation) *gorgonia.Node
 	if g.err == nil && act != device.GELU {
 		g.fail(name, fmt.Errorf("activation %d has no kernel of its own", act))
 	}
-	k := g.decoder(name)
 	return g.kernel(kernelSpec{
 		name: name, in: []*gorgonia.Node{x}, diff: []bool{true}, parts: []Shape{matrix(Always, m, n)},
-		run: func(_ *Env, in, out []device.Mat) { k.GELU(out[0], in[0]) },
+		run: func(e *Env, in, out []device.Mat) { e.Device.GELU(out[0], in[0]) },
 		grad: func(_, dy *gorgonia.Node) gorgonia.Nodes {
 			return gorgonia.Nodes{g.kernel(kernelSpec{
 				name: name + " gradient", in: []*gorgonia.Node{x, dy}, parts: []Shape{matrix(Always, m, n)},
-				run: func(_ *Env, in, out []device.Mat) { k.GELUGrad(out[0], in[0], in[1]) },
+				run: func(e *Env, in, out []device.Mat) { e.Device.GELUGrad(out[0], in[0], in[1]) },
 			})}
 		},
 	})
@@ -128,7 +116,7 @@ func (g *Graph) GroupedAttention(a GroupedAttention) *gorgonia.Node {
 		}
 		in = append(in, a.Rotary)
 	}
-	site, k := g.site(a.Dropout), g.decoder(name)
+	site := g.site(a.Dropout)
 	diff := make([]bool, len(in))
 	diff[0], diff[1], diff[2] = true, true, true
 	return g.kernel(kernelSpec{
@@ -136,14 +124,14 @@ func (g *Graph) GroupedAttention(a GroupedAttention) *gorgonia.Node {
 		run: func(e *Env, in, out []device.Mat) {
 			p := a.params(e, in, site)
 			p.Out = out[0]
-			k.GroupedAttentionForward(p)
+			e.Device.GroupedAttentionForward(p)
 		},
 		grad: func(_, dy *gorgonia.Node) gorgonia.Nodes {
 			dq := g.kernel(kernelSpec{
 				name: name + " gradient", in: append(in[:len(in):len(in)], dy),
 				parts: []Shape{matrix(Always, rows, queries), matrix(Always, rows, keys), matrix(Always, rows, keys)},
 				run: func(e *Env, in, out []device.Mat) {
-					k.GroupedAttentionBackward(device.GroupedAttentionGrad{
+					e.Device.GroupedAttentionBackward(device.GroupedAttentionGrad{
 						GroupedAttention: a.params(e, in, site), DOut: in[len(in)-1], DQ: out[0], DK: out[1], DV: out[2],
 					})
 				},

@@ -64,7 +64,18 @@ type Trainer struct {
 	memory *device.Memory
 	m, v   device.Tensor
 	norm   device.Tensor // the squared norm of the gradient, and the loss behind it
+	halt   device.Tensor // see device.Update
 	sum    [2]float32    // norm on the host
+	loss   float64       // of the newest update that was read
+	read   bool          // one was
+	due    *due          // the update that was not, on a device that queues
+}
+
+// due is an update that the device was given, whose loss nobody has read.
+type due struct {
+	step  int
+	batch model.Batch
+	wait  func([]float32)
 }
 
 // New prepares a trainer at step 0. Close gives its memory back; the Net stays the caller's.
@@ -79,6 +90,7 @@ func New(dev device.Device, net *model.Net, opt Optimizer, seed uint64) (*Traine
 		m:    device.NewTensor(memory, 0, values.Len, device.F32),
 		v:    device.NewTensor(memory, values.Len, values.Len, device.F32),
 		norm: device.NewTensor(memory, 2*values.Len, 2, device.F32),
+		halt: device.NewTensor(memory, 2*values.Len+2, 1, device.F32),
 	}, nil
 }
 
@@ -89,9 +101,12 @@ func (t *Trainer) Close() { t.dev.Free(t.memory) }
 func (t *Trainer) Steps() int { return t.step }
 
 // Step makes one update and returns the loss before it. A non-finite loss or gradient is a *NonFiniteError, and the weights stay as they were.
+//
+// A device.Updater is given this update while it computes the one before, whose loss and error Step returns then (the first call waits for its own).
+// Settle brings the newest.
 func (t *Trainer) Step(ctx context.Context, b model.Batch) (float64, error) {
 	if u, ok := t.dev.(device.Updater); ok {
-		return t.stepAtOnce(ctx, u, b)
+		return t.stepAhead(ctx, u, b)
 	}
 	loss, err := t.net.Gradients(ctx, b, t.seed, t.step)
 	if err != nil {
@@ -109,11 +124,23 @@ func (t *Trainer) Step(ctx context.Context, b model.Batch) (float64, error) {
 	}
 	t.update(norm)
 	t.step++
+	t.loss = loss
 	return loss, nil
 }
 
-// stepAtOnce queues a whole step and waits for it once. The device leaves the weights alone where the loss or the norm is not finite.
-func (t *Trainer) stepAtOnce(ctx context.Context, u device.Updater, b model.Batch) (float64, error) {
+// Settle waits for the updates made, and returns the loss of the last one. It comes before everything that presumes that they went well: a checkpoint, an
+// evaluation, the end.
+func (t *Trainer) Settle(ctx context.Context) (float64, error) {
+	d := t.due
+	if d == nil {
+		return t.loss, nil
+	}
+	t.due = nil
+	return t.loss, t.settle(ctx, d)
+}
+
+// stepAhead queues a whole step, and reads what became of the one before.
+func (t *Trainer) stepAhead(ctx context.Context, u device.Updater, b model.Batch) (float64, error) {
 	out, err := t.net.QueueGradients(ctx, b, t.seed, t.step)
 	if err != nil {
 		return 0, fmt.Errorf("step %d: %w", t.step, err)
@@ -123,20 +150,42 @@ func (t *Trainer) stepAtOnce(ctx context.Context, u device.Updater, b model.Batc
 	t.dev.SumSquares(squares, grads)
 	t.dev.Copy(loss.Mat(1, 1), out.Mat(1, 1))
 	u.Update(device.Update{
-		AdamW: t.adamW(values, grads, t.m, t.v, t.opt.Decay, 1), Decayed: decayed, Squares: squares, Loss: loss, Clip: t.opt.Clip,
+		AdamW: t.adamW(values, grads, t.m, t.v, t.opt.Decay, 1), Decayed: decayed, Squares: squares, Loss: loss, Halt: t.halt, Clip: t.opt.Clip,
 	})
-	t.dev.DownloadF32(t.sum[:], t.norm)
-	if err := t.dev.Sync(ctx); err != nil {
-		return 0, fmt.Errorf("step %d: %w", t.step, err)
-	}
-	switch {
-	case !finite(float64(t.sum[1])):
-		return 0, t.nonFinite(ctx, "loss", b)
-	case !finite(float64(t.sum[0])):
-		return 0, t.nonFinite(ctx, "gradient norm", b)
-	}
+	before := t.due
+	t.due = &due{t.step, b, u.ReadLater(t.norm)}
 	t.step++
-	return float64(t.sum[1]), nil
+	switch {
+	case before != nil:
+		err = t.settle(ctx, before)
+	case !t.read:
+		_, err = t.Settle(ctx)
+	}
+	return t.loss, err
+}
+
+// settle reads what became of an update. One that was queued behind a non-finite one has changed nothing.
+func (t *Trainer) settle(ctx context.Context, d *due) error {
+	d.wait(t.sum[:])
+	t.read = true
+	squares, loss := float64(t.sum[0]), float64(t.sum[1])
+	if finite(squares) && finite(loss) {
+		t.loss = loss
+		return ctx.Err()
+	}
+	if err := t.dev.Sync(ctx); err != nil {
+		return fmt.Errorf("step %d: %w", d.step, err)
+	}
+	t.due, t.step = nil, d.step
+	t.dev.Zero(t.halt)
+	if !finite(loss) {
+		return t.nonFinite(ctx, "loss", d.batch)
+	}
+	// The gradients may be those of the update behind it.
+	if _, err := t.net.Gradients(ctx, d.batch, t.seed, d.step); err != nil {
+		return fmt.Errorf("step %d: %w", d.step, err)
+	}
+	return t.nonFinite(ctx, "gradient norm", d.batch)
 }
 
 func (t *Trainer) adamW(w, g, m, v device.Tensor, decay, scale float64) device.AdamW {
@@ -202,15 +251,18 @@ const (
 	secondMoment = "optimizer.v"
 )
 
-// Tensors exports the optimiser state; with the weights and Steps it is everything a checkpoint needs.
-func (t *Trainer) Tensors() []safetensors.Tensor {
+// Tensors exports the optimiser state; with the weights and Steps it is everything a checkpoint needs. It settles first.
+func (t *Trainer) Tensors() ([]safetensors.Tensor, error) {
+	if _, err := t.Settle(context.Background()); err != nil {
+		return nil, err
+	}
 	out := make([]safetensors.Tensor, 0, 2)
 	for name, src := range map[string]device.Tensor{firstMoment: t.m, secondMoment: t.v} {
 		data := make([]float32, src.Len)
 		t.dev.DownloadF32(data, src)
 		out = append(out, safetensors.Tensor{Name: name, Shape: []int{src.Len}, Data: data})
 	}
-	return out
+	return out, nil
 }
 
 // Restore continues after step updates from exported optimiser state. The Net's weights must be those of the same checkpoint.
@@ -230,6 +282,6 @@ func (t *Trainer) Restore(step int, tensors []safetensors.Tensor) error {
 	if len(want) > 0 {
 		return fmt.Errorf("restore optimiser: the checkpoint lacks its moments")
 	}
-	t.step = step
+	t.step, t.due = step, nil
 	return nil
 }

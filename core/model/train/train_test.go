@@ -10,6 +10,7 @@ import (
 	"flexi/core/device"
 	"flexi/core/device/cpu"
 	"flexi/core/model"
+	"flexi/core/model/safetensors"
 )
 
 var arch = model.Arch{Layers: []model.Layer{
@@ -79,6 +80,13 @@ func TestTrainingLearns(t *testing.T) {
 	require.Less(t, last, first/2)
 }
 
+func optimizerOf(t *testing.T, tr *Trainer) []safetensors.Tensor {
+	t.Helper()
+	tensors, err := tr.Tensors()
+	require.NoError(t, err)
+	return tensors
+}
+
 func TestClippingBoundsTheUpdate(t *testing.T) {
 	// With a first step, m/(1-β1) is the clipped gradient itself, so the moments show its norm.
 	dev, net := open(t)
@@ -87,7 +95,7 @@ func TestClippingBoundsTheUpdate(t *testing.T) {
 	tr := trainer(t, dev, net, o)
 	_, err := tr.Step(context.Background(), batch(0))
 	require.NoError(t, err)
-	for _, s := range tr.Tensors() {
+	for _, s := range optimizerOf(t, tr) {
 		if s.Name != firstMoment {
 			continue
 		}
@@ -124,7 +132,7 @@ func TestRestoredTrainingGoesOnToTheBit(t *testing.T) {
 	_, _, err := net3.SetTensors(saved)
 	require.NoError(t, err)
 	resumed := trainer(t, dev3, net3, recipe)
-	require.NoError(t, resumed.Restore(half, tr.Tensors()))
+	require.NoError(t, resumed.Restore(half, optimizerOf(t, tr)))
 	for i := half; i < 2*half; i++ {
 		_, err := resumed.Step(ctx, batch(i))
 		require.NoError(t, err)
@@ -169,7 +177,7 @@ func TestRestoreRefusesWhatDoesNotFit(t *testing.T) {
 	dev, net := open(t)
 	tr := trainer(t, dev, net, recipe)
 	require.ErrorContains(t, tr.Restore(1, nil), "lacks its moments")
-	short := tr.Tensors()
+	short := optimizerOf(t, tr)
 	short[0].Data = short[0].Data[:3]
 	require.Error(t, tr.Restore(1, short))
 }

@@ -21,10 +21,11 @@ KERNEL(add_squares, SquaresArgs, 256) {
 }
 
 // AdamArgs: decay (1 - rate·decay) multiplies the first decayed weights. If squares is there, the gradient is scaled so that its norm is at most clip (0: no
-// limit), as PyTorch does, and nothing happens unless the norm is finite and *loss is.
+// limit), as PyTorch does, and nothing happens unless the norm is finite, *loss is, and *halt is 0, which it is no more once one of them was not finite.
 struct AdamArgs {
   float *w, *g, *m, *v;
   const float *squares, *loss;
+  float* halt;
   long long n, decayed;
   float beta1, rest1, beta2, rest2, keep, step_size, root_correction, eps, grad_scale, clip;
 };
@@ -33,7 +34,9 @@ KERNEL(adamw, AdamArgs, 256) {
   float scale = a.grad_scale;
   if (a.squares) {
     float norm = sqrtf(*a.squares);
-    if (!(norm < INF_F) || !(fabsf(*a.loss) < INF_F)) return;
+    bool bad = !(norm < INF_F) || !(fabsf(*a.loss) < INF_F);
+    if (bad && blockIdx.x == 0 && threadIdx.x == 0) *a.halt = 1.f;
+    if (bad || *a.halt != 0.f) return;
     if (a.clip > 0.f) scale *= fminf(1.f, a.clip / (norm + 1e-6f));
   }
   for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < a.n; i += (long long)gridDim.x * blockDim.x) {

@@ -99,6 +99,10 @@ CUresult cuGetErrorString(CUresult r, const char** s) { *s = r == 719 ? "unspeci
 CUresult cuStreamCreate(void** s, unsigned flags) { *s = new Stream{}; return flags == 1 ? in_context() : 1; }
 CUresult cuStreamDestroy_v2(void* s) { delete (Stream*)s; return in_context(); }
 CUresult cuStreamSynchronize(void* s) { return ((Stream*)s)->capture ? 900 : in_context(); }
+CUresult cuEventCreate(void** e, unsigned flags) { *e = new int(0); return flags == 2 ? in_context() : 1; }
+CUresult cuEventDestroy_v2(void* e) { delete (int*)e; return in_context(); }
+CUresult cuEventRecord(void* e, void* s) { *(int*)e = 1; return ((Stream*)s)->capture ? 900 : in_context(); }
+CUresult cuEventSynchronize(void* e) { return *(int*)e ? in_context() : 1; }
 CUresult cuMemAllocAsync(CUdeviceptr* p, size_t n, void* s) {
   if (((Stream*)s)->capture) return 900;
   if (fake.used + (long)n > fake.limit) return 2;
