@@ -226,6 +226,14 @@ func (a AdamW) Check() {
 	}
 }
 
+// Check panics if the views' lengths disagree.
+func (u Update) Check() {
+	u.AdamW.Check()
+	long("Squares", u.Squares, 1)
+	long("Loss", u.Loss, 1)
+	long("Halt", u.Halt, 1)
+}
+
 // CheckEqual panics if two matrices have different shapes.
 func CheckEqual(z, x Mat) { shaped("operand", x, z.Rows, z.Cols) }
 

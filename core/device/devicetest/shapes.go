@@ -66,6 +66,36 @@ func checkPanics(t *testing.T, d device.Device) {
 		{"squared error", func(r *rig) {
 			d.SquaredErrorForward(device.SquaredError{X: r.output(3, 1), Target: r.vectorOutput(2), Loss: r.vectorOutput(1)})
 		}},
+		{"rms norm", func(r *rig) {
+			d.RMSNormForward(device.RMSNorm{X: r.output(3, 5), Gamma: r.vectorOutput(4), Y: r.output(3, 5), RStd: r.vectorOutput(3)})
+		}},
+		{"swiglu", func(r *rig) { d.SwiGLUForward(device.SwiGLU{X: r.output(3, 9), Y: r.output(3, 5)}) }},
+		{"swiglu backward", func(r *rig) {
+			d.SwiGLUBackward(device.SwiGLUGrad{X: r.output(3, 10), DY: r.output(3, 5), DX: r.output(3, 5)})
+		}},
+		{"grouped attention", func(r *rig) {
+			d.GroupedAttentionForward(device.GroupedAttention{
+				GroupedShape: device.GroupedShape{Batch: 1, Seq: 3, Heads: 3, KVHeads: 2, Dim: 4}, Q: r.output(3, 12), K: r.output(3, 8), V: r.output(3, 8),
+				Out: r.output(3, 12),
+			})
+		}},
+		{"grouped attention positions", func(r *rig) {
+			d.GroupedAttentionForward(device.GroupedAttention{
+				GroupedShape: device.GroupedShape{Batch: 1, Seq: 3, Heads: 2, KVHeads: 1, Dim: 4}, Q: r.output(3, 8), K: r.output(3, 4), V: r.output(3, 4),
+				Rotary: r.output(2, 4), Out: r.output(3, 8),
+			})
+		}},
+		{"adapted norms", func(r *rig) {
+			d.AdaptedNorms(device.AdaptedNorms{W: r.output(3, 5), A: r.output(2, 5), B: r.output(3, 1), Norms: r.vectorOutput(3)})
+		}},
+		{"magnitude", func(r *rig) {
+			d.MagnitudeForward(device.Magnitude{X: r.output(3, 5), Mag: r.vectorOutput(5), Y: r.output(3, 5)})
+		}},
+		{"magnitude backward", func(r *rig) {
+			d.MagnitudeBackward(device.MagnitudeGrad{X: r.output(3, 5), DY: r.output(3, 5), DX: r.output(3, 5), DMag: r.vectorOutput(5)})
+		}},
+		{"scale", func(r *rig) { d.Scale(r.output(3, 5), r.output(5, 3), 1, device.Tensor{}) }},
+		{"inner", func(r *rig) { d.Inner(r.vectorOutput(1), r.output(3, 5), r.output(3, 4), 1, false) }},
 		{"mul", func(r *rig) { d.Mul(r.output(3, 5), r.output(3, 5), r.output(3, 4)) }},
 		{"add", func(r *rig) { d.Add(r.output(3, 5), r.output(2, 5), r.output(3, 5)) }},
 		{"copy", func(r *rig) { d.Copy(r.output(3, 5), r.output(5, 3)) }},
