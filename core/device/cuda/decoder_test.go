@@ -8,29 +8,6 @@ import (
 	"flexi/core/device"
 )
 
-// halves is a matrix of bfloat16 with the numbers of placed, rounded: its rows in whole groups of 16 bytes or not.
-func halves(t *testing.T, d *Device, rows, cols, seed int, aligned bool) device.Mat {
-	t.Helper()
-	lead, ld := 3, cols+1
-	if aligned {
-		lead, ld = 0, cols
-	}
-	m, err := d.Alloc(2 * (lead + rows*ld))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { d.Free(m) })
-	mat := device.Mat{T: device.NewTensor(m, lead, (rows-1)*ld+cols, device.BF16), Rows: rows, Cols: cols, Stride: ld}
-	for i := range rows {
-		line := make([]float32, cols)
-		for j := range line {
-			line[j] = float32(math.Sin(float64(seed*1000 + i*cols + j)))
-		}
-		d.UploadF32(mat.T.Slice(i*ld, cols), line)
-	}
-	return mat
-}
-
 // Weights in bfloat16 give the bits of weights in float32 wherever they are taken.
 func TestHalfWeightsOnTheProcessor(t *testing.T) {
 	const rows, n, k, rank = 21, 24, 16, 3
@@ -54,7 +31,7 @@ func TestHalfWeightsOnTheProcessor(t *testing.T) {
 		return out
 	}
 	for _, aligned := range []bool{true, false} {
-		w := halves(t, d, n, k, 9, aligned)
+		w := placedAs(t, d, device.BF16, n, k, 9, aligned)
 		wide := placed(t, d, n, k, 10, true)
 		for i := range n {
 			d.UploadF32(wide.T.Slice(i*k, k), values(d, w.RowsView(i, 1).T))

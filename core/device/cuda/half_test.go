@@ -10,16 +10,21 @@ import (
 // placed is a matrix of given numbers: dense and aligned, or from an odd element on with a gap between rows.
 func placed(t *testing.T, d *Device, rows, cols, seed int, aligned bool) device.Mat {
 	t.Helper()
+	return placedAs(t, d, device.F32, rows, cols, seed, aligned)
+}
+
+func placedAs(t *testing.T, d *Device, as device.DType, rows, cols, seed int, aligned bool) device.Mat {
+	t.Helper()
 	lead, ld := 5, cols+3
 	if aligned {
 		lead, ld = 0, cols
 	}
-	m, err := d.Alloc(4 * (lead + rows*ld))
+	m, err := d.Alloc(as.Size() * (lead + rows*ld))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Free(m) })
-	mat := device.Mat{T: device.NewTensor(m, lead, (rows-1)*ld+cols, device.F32), Rows: rows, Cols: cols, Stride: ld}
+	mat := device.Mat{T: device.NewTensor(m, lead, (rows-1)*ld+cols, as), Rows: rows, Cols: cols, Stride: ld}
 	for i := range rows {
 		line := make([]float32, cols)
 		for j := range line {

@@ -80,19 +80,7 @@ __device__ __forceinline__ void grouped_forward(const GroupedArgs& a, bool stats
         s[j][e] = seen ? s[j][e] * a.scale : -INF_F;
         high[e / 2] = fmaxf(high[e / 2], s[j][e]);
       }
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-      high[h] = fmaxf(high[h], __shfl_xor_sync(FULL, high[h], 1));
-      high[h] = fmaxf(high[h], __shfl_xor_sync(FULL, high[h], 2));
-      float shrink = top[h] == -INF_F ? 0.f : expf(top[h] - high[h]);
-      top[h] = high[h];
-      sum[h] *= shrink;
-#pragma unroll
-      for (int j = 0; j < D / 8; j++) {
-        out[j][2 * h] *= shrink;
-        out[j][2 * h + 1] *= shrink;
-      }
-    }
+    raise(top, high, sum, out);
 #pragma unroll
     for (int j = 0; j < n / 8; j++)
 #pragma unroll

@@ -101,6 +101,25 @@ __device__ __forceinline__ void zero(float (&acc)[N][4]) {
     for (int e = 0; e < 4; e++) acc[n][e] = 0.f;
 }
 
+// raise brings the running softmax of a thread's two rows to a new largest score: high, of which each of the row's four threads has seen a part, takes the
+// place of top, and what was summed so far shrinks by that much. A row that has seen nothing yet has a top of -infinity.
+template <int N>
+__device__ __forceinline__ void raise(float (&top)[2], float (&high)[2], float (&sum)[2], float (&out)[N][4]) {
+#pragma unroll
+  for (int h = 0; h < 2; h++) {
+    high[h] = fmaxf(high[h], __shfl_xor_sync(FULL, high[h], 1));
+    high[h] = fmaxf(high[h], __shfl_xor_sync(FULL, high[h], 2));
+    float shrink = top[h] == -INF_F ? 0.f : expf(top[h] - high[h]);
+    top[h] = high[h];
+    sum[h] *= shrink;
+#pragma unroll
+    for (int n = 0; n < N; n++) {
+      out[n][2 * h] *= shrink;
+      out[n][2 * h + 1] *= shrink;
+    }
+  }
+}
+
 // load_tile copies rows [row0, row0+count) and dim columns from column col0 of a matrix into a tile of width D, with zeros where row is not in [low, high)
 // and behind dim. vector says that dim and all rows are in whole, aligned groups of four.
 template <class S, int D>
