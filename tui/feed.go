@@ -16,7 +16,7 @@ const (
 	snapshotPause = 250 * time.Millisecond // at most 4 redraws a second from data
 	pointsPause   = 2 * time.Second        // between two readings of a growing learning curve
 	tickPause     = time.Second            // between two redraws for the clock alone
-	redrawShare   = time.Second / 10       // people who look on share so many redraws a second from progress: a crowd must not slow the training
+	redrawShare   = time.Second / 6        // people who look on share so many redraws a second from progress: a crowd must not slow the training
 )
 
 // nextSnapshot waits for what is to be drawn next, no sooner than pause from now: a snapshot, or the clock while a run is active. Meanwhile the mailbox

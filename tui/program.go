@@ -59,7 +59,7 @@ func Run(ctx context.Context, v run.Viewer, o Options) error {
 }
 
 // resizePause bounds how often a window is drawn anew while it is being resized.
-const resizePause = 200 * time.Millisecond
+const resizePause = 400 * time.Millisecond
 
 // follow tells the program the sizes of a window elsewhere.
 func follow(ctx context.Context, p *tea.Program, sizes <-chan Size) {
