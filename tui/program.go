@@ -58,8 +58,11 @@ func Run(ctx context.Context, v run.Viewer, o Options) error {
 	return fmt.Errorf("draw the workbench: %w", err)
 }
 
-// resizePause bounds how often a window is drawn anew while it is being resized.
-const resizePause = 400 * time.Millisecond
+// While a window is being resized it is drawn anew at the first size, once it has kept one for resizeQuiet, and every resizePause: all its cells change.
+const (
+	resizeQuiet = 150 * time.Millisecond
+	resizePause = time.Second
+)
 
 // follow tells the program the sizes of a window elsewhere.
 func follow(ctx context.Context, p *tea.Program, sizes <-chan Size) {
@@ -69,12 +72,34 @@ func follow(ctx context.Context, p *tea.Program, sizes <-chan Size) {
 			if !open {
 				return
 			}
-			p.Send(tea.WindowSizeMsg{Width: s.Width, Height: s.Height})
+			for more := true; more; {
+				p.Send(tea.WindowSizeMsg{Width: s.Width, Height: s.Height})
+				if s, more = settled(ctx, sizes); !more && ctx.Err() != nil {
+					return
+				}
+			}
 		case <-ctx.Done():
 			return
 		}
-		if !sleep(ctx, resizePause) {
-			return
+	}
+}
+
+// settled is the newest size that came within resizePause, or before none came for resizeQuiet; there may be none.
+func settled(ctx context.Context, sizes <-chan Size) (newest Size, any bool) {
+	over := time.After(resizePause)
+	for {
+		select {
+		case s, open := <-sizes:
+			if !open {
+				return newest, any
+			}
+			newest, any = s, true
+		case <-time.After(resizeQuiet):
+			return newest, any
+		case <-over:
+			return newest, any
+		case <-ctx.Done():
+			return newest, false
 		}
 	}
 }
