@@ -136,7 +136,8 @@ func (t *Trainer) Settle(ctx context.Context) (float64, error) {
 		return t.loss, nil
 	}
 	t.due = nil
-	return t.loss, t.settle(ctx, d)
+	err := t.settle(ctx, d)
+	return t.loss, err
 }
 
 // stepAhead queues a whole step, and reads what became of the one before.
